@@ -1,0 +1,30 @@
+// eventfd(2) as an object.
+#ifndef POSTERN_COMMON_EVENT_FD_H_
+#define POSTERN_COMMON_EVENT_FD_H_
+
+#include "common/errno_or.h"
+#include "common/unique_fd.h"
+
+namespace postern {
+
+// A counter that one side raises and another polls. Both calls are async-signal-safe and never
+// block.
+class EventFd {
+ public:
+  static ErrnoOr<EventFd> Create();
+
+  // Makes fd() readable. Safe from any thread.
+  void Signal() const;
+  // Clears it. Returns whether it had been signalled.
+  bool Drain() const;
+  int fd() const { return fd_.get(); }
+
+ private:
+  explicit EventFd(UniqueFd fd) : fd_(std::move(fd)) {}
+
+  UniqueFd fd_;
+};
+
+}  // namespace postern
+
+#endif  // POSTERN_COMMON_EVENT_FD_H_

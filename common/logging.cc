@@ -1,0 +1,59 @@
+#include "common/logging.h"
+
+#include <absl/strings/ascii.h>
+#include <absl/strings/escaping.h>
+
+#include <ctime>
+
+namespace postern {
+
+std::optional<LogLevel> ParseLogLevel(std::string_view name) {
+  const std::string lower = absl::AsciiStrToLower(absl::string_view(name.data(), name.size()));
+  if (lower == "off") return LogLevel::kOff;
+  if (lower == "error") return LogLevel::kError;
+  if (lower == "warn") return LogLevel::kWarn;
+  if (lower == "info") return LogLevel::kInfo;
+  if (lower == "debug") return LogLevel::kDebug;
+  if (lower == "trace") return LogLevel::kTrace;
+  return std::nullopt;
+}
+
+void InitializeLogging(const char* program, LogLevel level) {
+  FLAGS_logtostderr = true;
+  FLAGS_v = 0;
+  switch (level) {
+    case LogLevel::kOff:
+      FLAGS_minloglevel =
+          google::GLOG_FATAL;  // A FATAL line is a broken invariant and precedes an abort.
+      break;
+    case LogLevel::kError:
+      FLAGS_minloglevel = google::GLOG_ERROR;
+      break;
+    case LogLevel::kWarn:
+      FLAGS_minloglevel = google::GLOG_WARNING;
+      break;
+    case LogLevel::kInfo:
+      FLAGS_minloglevel = google::GLOG_INFO;
+      break;
+    case LogLevel::kDebug:
+      FLAGS_minloglevel = google::GLOG_INFO;
+      FLAGS_v = 1;
+      break;
+    case LogLevel::kTrace:
+      FLAGS_minloglevel = google::GLOG_INFO;
+      FLAGS_v = 2;
+      break;
+  }
+  tzset();  // Opens /etc/localtime, which no jail contains.
+  google::InitGoogleLogging(program);
+}
+
+std::string EscapeForLog(std::string_view text) {
+  constexpr size_t kMax = 64;
+  const bool cut = text.size() > kMax;
+  std::string escaped = absl::CHexEscape(absl::string_view(text.data(), cut ? kMax : text.size()));
+  if (cut) escaped += "...";
+  return escaped;
+}
+
+}  // namespace postern

@@ -1,0 +1,34 @@
+// The one logging header: glog, set up for a daemon that writes to stderr. Never include absl's or
+// glog's directly. Lines that a guest can cause must be limited: use POSTERN_LOG_ONCE, or an error
+// count of your own.
+#ifndef POSTERN_COMMON_LOGGING_H_
+#define POSTERN_COMMON_LOGGING_H_
+
+#include <glog/logging.h>
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace postern {
+
+// virtiofsd's levels. kDebug and kTrace are glog's VLOG(1) and VLOG(2).
+enum class LogLevel { kOff = 1, kError = 2, kWarn = 3, kInfo = 4, kDebug = 5, kTrace = 6 };
+
+// Case-insensitive: error, warn, info, debug, trace, off.
+std::optional<LogLevel> ParseLogLevel(std::string_view name);
+
+// Call once per process, before any jail: it makes glog read what it needs (time zone) while it
+// still can. `program` must outlive the process (glog keeps the pointer).
+void InitializeLogging(const char* program, LogLevel level);
+
+// `text`, which came from a guest or a peer, with control and non-ASCII bytes escaped, cut after 64
+// bytes.
+std::string EscapeForLog(std::string_view text);
+
+}  // namespace postern
+
+// Logs at most once in the process's life at this place.
+#define POSTERN_LOG_ONCE(severity) LOG_FIRST_N(severity, 1)
+
+#endif  // POSTERN_COMMON_LOGGING_H_

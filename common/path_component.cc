@@ -1,0 +1,17 @@
+#include "common/path_component.h"
+
+#include <linux/limits.h>
+
+namespace postern {
+
+ErrnoOr<PathComponent> PathComponent::Parse(std::string_view name) {
+  if (name.size() > NAME_MAX) return Errno(ENAMETOOLONG);
+  if (name.empty() || name == "." || name == "..") return Errno(EINVAL);
+  // A '/' would make one component into a path; a NUL would make the kernel see another name than
+  // the one checked.
+  if (name.find('/') != std::string_view::npos) return Errno(EINVAL);
+  if (name.find('\0') != std::string_view::npos) return Errno(EINVAL);
+  return PathComponent(name);
+}
+
+}  // namespace postern
