@@ -1,0 +1,23 @@
+#include "common/warm_up.h"
+
+#include <absl/base/internal/sysinfo.h>
+#include <malloc.h>
+
+namespace postern {
+namespace {
+
+// Heaps of glibc's allocator; more threads share them.
+constexpr int kMaxArenas = 8;
+
+}  // namespace
+
+void WarmUpLibraries() {
+  // The first contended absl::Mutex or spin lock asks how many processors there are, which reads a
+  // file in /sys, and keeps the answer. There is no public way to have it asked earlier.
+  absl::base_internal::NumCPUs();
+  // So does glibc before it makes a ninth heap for yet another thread, unless it has been given a
+  // limit.
+  mallopt(M_ARENA_MAX, kMaxArenas);
+}
+
+}  // namespace postern

@@ -1,0 +1,13 @@
+// What libraries do at first use and could not do in a jail.
+#ifndef POSTERN_COMMON_WARM_UP_H_
+#define POSTERN_COMMON_WARM_UP_H_
+
+namespace postern {
+
+// Call it while the process can still open files: before its root is changed and its seccomp filter
+// loaded.
+void WarmUpLibraries();
+
+}  // namespace postern
+
+#endif  // POSTERN_COMMON_WARM_UP_H_

@@ -1,0 +1,120 @@
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <string>
+
+#include "common/logging.h"
+#include "sandbox/capabilities.h"
+#include "sandbox/child.h"
+#include "sandbox/hardening.h"
+#include "sandbox/jail.h"
+#include "sandbox/mounts.h"
+#include "sandbox/seccomp_policies.h"
+
+namespace postern {
+namespace {
+
+absl::StatusOr<UniqueFd> OpenPath(const std::string& path, int flags) {
+  UniqueFd fd(open(path.c_str(), O_PATH | O_CLOEXEC | flags));
+  if (!fd) return ErrnoStatus("opening '" + path + "'");
+  return fd;
+}
+
+absl::StatusOr<UniqueFd> OpenMountinfo(int proc) {
+  UniqueFd mountinfo(openat(proc, "self/mountinfo", O_RDONLY | O_CLOEXEC));
+  if (!mountinfo) return ErrnoStatus("opening mountinfo");
+  return mountinfo;
+}
+
+absl::StatusOr<bool> IsDirectory(int fd) {
+  struct stat attributes;
+  if (fstat(fd, &attributes) < 0) return ErrnoStatus("looking at the shared directory");
+  return S_ISDIR(attributes.st_mode);
+}
+
+// Own mount and pid namespaces: the share becomes the root. A fresh /proc shows this process only;
+// of it the descriptor directory is taken along as a mount of its own, so that it is a world
+// without parents.
+absl::StatusOr<BrokerJail> EnterNamespace(const std::string& shared_dir) {
+  POSTERN_TRY(SetPropagation(Propagation::kFromHost));
+  BrokerJail jail;
+  POSTERN_TRY_ASSIGN(UniqueFd share, CloneMounts(shared_dir));
+  POSTERN_TRY(DisarmMounts(share.get()));
+  POSTERN_TRY_ASSIGN(const UniqueFd proc, MountProc());
+  POSTERN_TRY_ASSIGN(jail.proc_self_fd, CloneMounts("/proc/self/fd"));
+  POSTERN_TRY_ASSIGN(const bool directory, IsDirectory(share.get()));
+  if (directory) {
+    POSTERN_TRY(PivotRootInto(share.get()));
+    POSTERN_TRY_ASSIGN(jail.root, OpenPath("/", O_DIRECTORY));
+  } else {
+    POSTERN_TRY_ASSIGN(const UniqueFd nothing, CreateEmptyFilesystem());
+    POSTERN_TRY(PivotRootInto(nothing.get()));
+    jail.root = std::move(share);
+  }
+  // After the switch: it lists what can be reached from the root of the moment when it is opened.
+  POSTERN_TRY_ASSIGN(jail.mountinfo, OpenMountinfo(proc.get()));
+  return jail;
+}
+
+// The caller's namespaces: the host's /proc stays reachable through ".." of the descriptor
+// directory, unless it can be taken as a mount of its own, which needs CAP_SYS_ADMIN.
+absl::StatusOr<BrokerJail> EnterRoot(const std::string& shared_dir, bool change_root) {
+  BrokerJail jail;
+  absl::StatusOr<UniqueFd> detached = CloneMounts("/proc/self/fd");
+  if (detached.ok()) {
+    jail.proc_self_fd = std::move(*detached);
+  } else {
+    POSTERN_TRY_ASSIGN(jail.proc_self_fd, OpenPath("/proc/self/fd", O_DIRECTORY));
+  }
+  POSTERN_TRY_ASSIGN(const UniqueFd proc, OpenPath("/proc", O_DIRECTORY));
+  POSTERN_TRY_ASSIGN(jail.mountinfo, OpenMountinfo(proc.get()));
+  if (change_root && chroot(shared_dir.c_str()) < 0) {
+    return ErrnoStatus("chroot to '" + shared_dir + "'");
+  }
+  POSTERN_TRY_ASSIGN(jail.root, OpenPath(change_root ? "/" : shared_dir, 0));
+  if (chdir("/") < 0) return ErrnoStatus("entering the root");
+  return jail;
+}
+
+absl::StatusOr<BrokerJail> EnterSandbox(const config::BrokerConfig& config) {
+  switch (config.common().sandbox()) {
+    case config::SANDBOX_MODE_NAMESPACE:
+      return EnterNamespace(config.shared_dir());
+    case config::SANDBOX_MODE_CHROOT:
+      return EnterRoot(config.shared_dir(), /*change_root=*/true);
+    case config::SANDBOX_MODE_NONE:
+      return EnterRoot(config.shared_dir(), /*change_root=*/false);
+    default:
+      return ErrorStatus("the configuration names no sandbox");
+  }
+}
+
+absl::Status LimitCapabilities() {
+  POSTERN_TRY_ASSIGN(const CapabilityState state, CurrentCapabilities());
+  const CapabilitySet missing = kBrokerCapabilities - state.permitted;
+  if (geteuid() == 0 && !missing.empty()) {
+    LOG(WARNING) << "Operations of the guest may fail for want of capabilities: "
+                 << missing.ToString();
+  }
+  return KeepOnlyCapabilities(kBrokerCapabilities & state.permitted);
+}
+
+}  // namespace
+
+absl::StatusOr<BrokerJail> EnterBrokerJail(const config::BrokerConfig& config) {
+  POSTERN_TRY(DropSupplementaryGroups());
+  POSTERN_TRY_ASSIGN(BrokerJail jail, EnterSandbox(config));
+  umask(0);  // Modes come from the guest, which has applied its own.
+  POSTERN_TRY(LimitCapabilities());
+  POSTERN_TRY(ForbidNewPrivileges());
+  POSTERN_TRY(ForbidInspection());
+  POSTERN_TRY(DieWithPeer(kControlDescriptor));
+  return jail;
+}
+
+absl::Status SealBroker(const config::BrokerConfig& config) {
+  return LoadSeccompPolicy(BrokerPolicy(), config.common().seccomp());
+}
+
+}  // namespace postern

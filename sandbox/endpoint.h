@@ -1,0 +1,48 @@
+// Where the front end connects.
+#ifndef POSTERN_SANDBOX_ENDPOINT_H_
+#define POSTERN_SANDBOX_ENDPOINT_H_
+
+#include <optional>
+#include <string>
+
+#include "common/errno_or.h"
+#include "common/unique_fd.h"
+#include "sandbox/runtime_files.h"
+#include "sandbox/status.h"
+#include "sandbox/sweeper.h"
+
+namespace postern {
+
+// A listening socket: one that we have made, with its pid file, or an inherited one.
+class Endpoint {
+ public:
+  // Locks PATH.pid, replaces whatever lies at PATH by a listening socket: mode 0700, or 0770 and
+  // owned by `group`.
+  static absl::StatusOr<Endpoint> Create(const std::string& path,
+                                         const std::optional<std::string>& group);
+  // Takes a listening socket that the caller's parent has made; its path is none of our business.
+  static absl::StatusOr<Endpoint> Adopt(int fd);
+
+  Endpoint(Endpoint&&) noexcept = default;
+  Endpoint& operator=(Endpoint&&) = delete;
+  // Removes what Create() made.
+  ~Endpoint();
+
+  // Readable when a connection waits; -1 once one was accepted.
+  int fd() const { return listener_.get(); }
+  // Takes one connection and stops listening. EAGAIN: it has gone again.
+  ErrnoOr<UniqueFd> AcceptOnly();
+
+ private:
+  Endpoint() = default;
+
+  UniqueFd listener_;
+  UniqueFd directory_;
+  std::optional<RuntimeFile> socket_;
+  std::optional<PidFile> pid_file_;
+  Sweeper sweeper_;
+};
+
+}  // namespace postern
+
+#endif  // POSTERN_SANDBOX_ENDPOINT_H_

@@ -1,0 +1,64 @@
+// posternd: starts and watches the two processes of the daemon. No byte of a guest ever comes here.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "common/logging.h"
+#include "sandbox/launcher.h"
+#include "sandbox/options.h"
+
+namespace postern {
+namespace {
+
+// Where the caller has closed one of these, the next file opened would be written to as if it were
+// the terminal.
+bool OpenStandardDescriptors() {
+  int fd;
+  do {
+    fd = open("/dev/null", O_RDWR);
+  } while (fd >= 0 && fd <= STDERR_FILENO);
+  if (fd < 0) return false;
+  close(fd);
+  return true;
+}
+
+void DieBy(int signal) {
+  std::signal(signal, SIG_DFL);
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, signal);
+  raise(signal);
+  sigprocmask(SIG_UNBLOCK, &signals, nullptr);
+}
+
+int Main(const std::vector<std::string>& arguments) {
+  if (!OpenStandardDescriptors()) return 1;
+  const auto parsed = ParseOptions(arguments);
+  if (const auto* exit = std::get_if<EarlyExit>(&parsed)) {
+    std::fputs(exit->text.c_str(), exit->status == 0 ? stdout : stderr);
+    return exit->status;
+  }
+  const Options& options = std::get<Options>(parsed);
+  std::signal(SIGPIPE, SIG_IGN);  // The end of whoever reads the log isn't the end of the service.
+  std::signal(SIGCHLD,
+              SIG_DFL);  // Ignored, it would reap the children before we see how they ended.
+  InitializeLogging("posternd", options.log_level);
+
+  const absl::StatusOr<Outcome> outcome = Launch(options);
+  if (!outcome.ok()) {
+    LOG(ERROR) << Text(outcome.status());
+    return 1;
+  }
+  if (outcome->signal != 0) DieBy(outcome->signal);
+  return outcome->status;
+}
+
+}  // namespace
+}  // namespace postern
+
+int main(int argc, char** argv) { return postern::Main({argv + 1, argv + argc}); }

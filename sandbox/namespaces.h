@@ -1,0 +1,35 @@
+// Namespaces and user-namespace id maps, from outside: what the launcher gives a child before it
+// runs.
+#ifndef POSTERN_SANDBOX_NAMESPACES_H_
+#define POSTERN_SANDBOX_NAMESPACES_H_
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <string_view>
+
+#include "common/errno_or.h"
+#include "common/unique_fd.h"
+#include "sandbox/status.h"
+
+namespace postern {
+
+// The namespaces of a jailed process: mount, pid, network, IPC, UTS, and user if asked for.
+uint64_t JailNamespaces(bool user_namespace);
+
+// fork(2) with clone(2)'s `flags`, which must not contain CLONE_VM. 0 in the child, as after fork
+// in a process with one thread. `pidfd`, if not null, gets a descriptor of the child (Linux 5.2).
+ErrnoOr<pid_t> Fork(uint64_t flags, UniqueFd* pidfd);
+
+// Maps the caller's effective uid and gid, and no other, to themselves in `pid`'s user namespace,
+// and forbids setgroups(2) there: what anybody may do. Precondition: `pid` was forked into a new
+// user namespace by the caller.
+absl::Status MapOwnIds(pid_t pid);
+
+// Whether `id` exists in the user namespace with the map `map` (the text of /proc/self/uid_map or
+// gid_map).
+bool IsMapped(std::string_view map, uint32_t id);
+
+}  // namespace postern
+
+#endif  // POSTERN_SANDBOX_NAMESPACES_H_

@@ -1,0 +1,64 @@
+// Seccomp filters as data. The only user of libseccomp.
+#ifndef POSTERN_SANDBOX_SECCOMP_POLICY_H_
+#define POSTERN_SANDBOX_SECCOMP_POLICY_H_
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "proto/config.pb.h"
+#include "sandbox/status.h"
+
+namespace postern {
+
+// A test of one argument: (argument & mask) == value.
+struct ArgumentCondition {
+  unsigned index;
+  uint64_t mask;
+  uint64_t value;
+};
+
+// The whole of an argument that the kernel reads as 32 bits: it ignores the register's upper half,
+// and so must the filter.
+constexpr ArgumentCondition Is32(unsigned index, uint32_t value) {
+  return {index, 0xffffffff, value};
+}
+// These bits of the argument are `value`.
+constexpr ArgumentCondition Masked32(unsigned index, uint32_t mask, uint32_t value) {
+  return {index, mask, value};
+}
+// None of these bits is set.
+constexpr ArgumentCondition Without32(unsigned index, uint32_t bits) { return {index, bits, 0}; }
+
+// One allowed system call. Several rows for one call are alternatives; all conditions of a row must
+// hold. A call that the architecture hasn't got (a pseudo number below 0) is ignored.
+struct SeccompRow {
+  int syscall;
+  std::optional<ArgumentCondition> first;
+  std::optional<ArgumentCondition> second;
+  const char* reason;  // Who needs it, and when.
+
+  constexpr SeccompRow(int number, const char* why) : syscall(number), reason(why) {}
+  constexpr SeccompRow(int number, ArgumentCondition condition, const char* why)
+      : syscall(number), first(condition), reason(why) {}
+  constexpr SeccompRow(int number, ArgumentCondition condition, ArgumentCondition other,
+                       const char* why)
+      : syscall(number), first(condition), second(other), reason(why) {}
+};
+
+// What is in no row is refused; calls of other architectures (i386, x32) kill the process whatever
+// the action is.
+using SeccompPolicy = std::vector<SeccompRow>;
+
+// Whether the policy allows the call, by the same reading of the rows as the filter's.
+bool Allows(std::span<const SeccompRow> policy, int syscall,
+            std::span<const uint64_t, 6> arguments);
+
+// Loads the filter into all threads of the process (TSYNC). NONE loads nothing and says so in the
+// log. Precondition: no_new_privs is set.
+absl::Status LoadSeccompPolicy(std::span<const SeccompRow> policy, config::SeccompAction action);
+
+}  // namespace postern
+
+#endif  // POSTERN_SANDBOX_SECCOMP_POLICY_H_
