@@ -1,0 +1,154 @@
+#include "broker/attribute_operations.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "broker/attributes.h"
+#include "common/checked.h"
+
+namespace postern::operations {
+namespace {
+
+// The two ways to reach what SETATTR changes: the guest's open file, if it named one, or the inode.
+struct Target {
+  PinnedInode inode;
+  OpenFileRef file;
+};
+
+ErrnoOrVoid SetMode(OperationContext& context, const Target& target, mode_t mode) {
+  if (target.file) return CheckSyscall(fchmod(target.file->fd(), mode));
+  // fchmod(2) refuses O_PATH. The magic link leads to the inode itself; a symlink gets EOPNOTSUPP.
+  return CheckSyscall(fchmodat(context.filesystem.proc_fd().directory(),
+                               DescriptorName(target.inode.fd()).c_str(), mode, 0));
+}
+
+ErrnoOrVoid SetOwner(OperationContext& context, const Target& target,
+                     const rpc::SetAttributesRequest& request) {
+  uid_t uid = static_cast<uid_t>(-1);
+  gid_t gid = static_cast<gid_t>(-1);
+  const IdMap& ids = context.filesystem.ids();
+  if (request.has_uid()) {
+    POSTERN_ASSIGN_OR_RETURN(const HostUid host, ids.ToHost(GuestUid(request.uid())));
+    uid = host.value();
+  }
+  if (request.has_gid()) {
+    POSTERN_ASSIGN_OR_RETURN(const HostGid host, ids.ToHost(GuestGid(request.gid())));
+    gid = host.value();
+  }
+  return CheckSyscall(
+      fchownat(target.inode.fd(), "", uid, gid, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW));
+}
+
+ErrnoOrVoid SetSize(OperationContext& context, const Target& target,
+                    const rpc::SetAttributesRequest& request) {
+  const auto size = NarrowOrNone<off_t>(request.size());
+  if (!size) return Errno(EFBIG);
+  const ScopedNoFsetid guard(context.filesystem.credentials(), request.kill_privileges());
+  if (target.file) return CheckSyscall(ftruncate(target.file->fd(), *size));
+  // O_NONBLOCK: a lease of somebody on the host must not hold the thread.
+  POSTERN_ASSIGN_OR_RETURN(const UniqueFd fd, context.filesystem.proc_fd().Reopen(
+                                                  *target.inode.inode, O_WRONLY | O_NONBLOCK));
+  return CheckSyscall(ftruncate(fd.get(), *size));
+}
+
+timespec ToTimespec(bool set, const rpc::SetAttributesRequest::Time& time) {
+  if (!set) return {0, UTIME_OMIT};
+  if (time.value_case() == rpc::SetAttributesRequest::Time::kNow) return {0, UTIME_NOW};
+  return {static_cast<time_t>(time.at().seconds()), static_cast<long>(time.at().nanoseconds())};
+}
+
+ErrnoOrVoid SetTimes(OperationContext& context, const Target& target,
+                     const rpc::SetAttributesRequest& request) {
+  const timespec times[2] = {ToTimespec(request.has_atime(), request.atime()),
+                             ToTimespec(request.has_mtime(), request.mtime())};
+  if (target.file) return CheckSyscall(futimens(target.file->fd(), times));
+  return CheckSyscall(utimensat(context.filesystem.proc_fd().directory(),
+                                DescriptorName(target.inode.fd()).c_str(), times, 0));
+}
+
+// POSIX's rule: the first class that matches decides.
+uint32_t PermissionBits(const struct statx& status, const rpc::Credentials& caller,
+                        const IdMap& ids) {
+  if (ids.ToGuest(HostUid(status.stx_uid)).value() == caller.uid()) {
+    return (uint32_t{status.stx_mode} >> 6) & 7;
+  }
+  const uint32_t group = ids.ToGuest(HostGid(status.stx_gid)).value();
+  const auto& more = caller.supplementary_gids();
+  if (group == caller.gid() || std::find(more.begin(), more.end(), group) != more.end()) {
+    return (uint32_t{status.stx_mode} >> 3) & 7;
+  }
+  return uint32_t{status.stx_mode} & 7;
+}
+
+}  // namespace
+
+ErrnoOrVoid GetAttributes(OperationContext& context, const rpc::GetAttributesRequest& request,
+                          rpc::Reply& reply) {
+  POSTERN_ASSIGN_OR_RETURN(const PinnedInode inode, Pin(context, NodeId(request.node_id())));
+  struct statx status;
+  POSTERN_RETURN_IF_ERROR(StatDescriptor(inode.fd(), status));
+  FillAttributes(status, context.filesystem.ids(), *reply.mutable_attributes());
+  return {};
+}
+
+ErrnoOrVoid SetAttributes(OperationContext& context, const rpc::SetAttributesRequest& request,
+                          rpc::Reply& reply) {
+  const NodeId id(request.node_id());
+  POSTERN_ASSIGN_OR_RETURN(PinnedInode inode, Pin(context, id));
+  Target target{std::move(inode), nullptr};
+  if (request.open_file_id() != 0) {
+    POSTERN_ASSIGN_OR_RETURN(
+        target.file, context.session.open_files.Get(OpenFileId(request.open_file_id()), id));
+  }
+  if (request.has_mode()) POSTERN_RETURN_IF_ERROR(SetMode(context, target, request.mode()));
+  if (request.has_uid() || request.has_gid()) {
+    POSTERN_RETURN_IF_ERROR(SetOwner(context, target, request));
+  }
+  if (request.has_size()) POSTERN_RETURN_IF_ERROR(SetSize(context, target, request));
+  if (request.has_atime() || request.has_mtime()) {
+    POSTERN_RETURN_IF_ERROR(SetTimes(context, target, request));
+  }
+  struct statx status;
+  POSTERN_RETURN_IF_ERROR(StatDescriptor(target.inode.fd(), status));
+  FillAttributes(status, context.filesystem.ids(), *reply.mutable_attributes());
+  return {};
+}
+
+ErrnoOrVoid Access(OperationContext& context, const rpc::AccessRequest& request, rpc::Reply&) {
+  POSTERN_ASSIGN_OR_RETURN(const PinnedInode inode, Pin(context, NodeId(request.node_id())));
+  struct statx status;
+  POSTERN_RETURN_IF_ERROR(StatDescriptor(inode.fd(), status));
+  const uint32_t wanted = request.mask() & (R_OK | W_OK | X_OK);
+  // Root reads and writes everything, and executes what anybody may execute.
+  if (request.credentials().uid() == 0) {
+    const bool executable = S_ISDIR(status.stx_mode) || (status.stx_mode & 0111) != 0;
+    return (wanted & X_OK) != 0 && !executable ? ErrnoOrVoid(Errno(EACCES)) : ErrnoOrVoid();
+  }
+  const uint32_t granted = PermissionBits(status, request.credentials(), context.filesystem.ids());
+  return (wanted & ~granted) != 0 ? ErrnoOrVoid(Errno(EACCES)) : ErrnoOrVoid();
+}
+
+ErrnoOrVoid StatFilesystem(OperationContext& context, const rpc::StatFilesystemRequest& request,
+                           rpc::Reply& reply) {
+  POSTERN_ASSIGN_OR_RETURN(const PinnedInode inode, Pin(context, NodeId(request.node_id())));
+  struct statfs status;
+  if (fstatfs(inode.fd(), &status) < 0) return Errno::Last();
+  const auto block_size = static_cast<uint32_t>(status.f_bsize);
+  rpc::FilesystemStatistics& statistics = *reply.mutable_statistics();
+  statistics.set_blocks(status.f_blocks);
+  statistics.set_blocks_free(status.f_bfree);
+  statistics.set_blocks_available(status.f_bavail);
+  statistics.set_files(status.f_files);
+  statistics.set_files_free(status.f_ffree);
+  statistics.set_block_size(block_size);
+  statistics.set_fragment_size(status.f_frsize != 0 ? static_cast<uint32_t>(status.f_frsize)
+                                                    : block_size);
+  statistics.set_name_max(static_cast<uint32_t>(status.f_namelen));
+  return {};
+}
+
+}  // namespace postern::operations

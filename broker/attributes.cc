@@ -1,0 +1,59 @@
+#include "broker/attributes.h"
+
+#include <fcntl.h>
+#include <sys/sysmacros.h>
+
+namespace postern {
+namespace {
+
+constexpr unsigned kMask = STATX_BASIC_STATS | STATX_MNT_ID;
+
+void FillTimestamp(const struct statx_timestamp& time, rpc::Timestamp& to) {
+  to.set_seconds(time.tv_sec);
+  to.set_nanoseconds(time.tv_nsec);
+}
+
+}  // namespace
+
+ErrnoOrVoid StatDescriptor(int fd, struct statx& status) {
+  return CheckSyscall(statx(fd, "", AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW, kMask, &status));
+}
+
+ErrnoOrVoid StatName(int directory, const PathComponent& name, struct statx& status) {
+  return CheckSyscall(
+      statx(directory, name.c_str(), AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, kMask, &status));
+}
+
+InodeIdentity IdentityOf(const struct statx& status) {
+  return {makedev(status.stx_dev_major, status.stx_dev_minor), status.stx_ino,
+          (status.stx_mask & STATX_MNT_ID) != 0 ? status.stx_mnt_id : 0};
+}
+
+void FillAttributes(const struct statx& status, const IdMap& ids, rpc::Attributes& attributes) {
+  attributes.set_ino(status.stx_ino);
+  attributes.set_size(status.stx_size);
+  attributes.set_blocks(status.stx_blocks);
+  FillTimestamp(status.stx_atime, *attributes.mutable_atime());
+  FillTimestamp(status.stx_mtime, *attributes.mutable_mtime());
+  FillTimestamp(status.stx_ctime, *attributes.mutable_ctime());
+  attributes.set_mode(status.stx_mode);
+  attributes.set_nlink(status.stx_nlink);
+  attributes.set_uid(ids.ToGuest(HostUid(status.stx_uid)).value());
+  attributes.set_gid(ids.ToGuest(HostGid(status.stx_gid)).value());
+  attributes.set_rdev_major(status.stx_rdev_major);
+  attributes.set_rdev_minor(status.stx_rdev_minor);
+  attributes.set_block_size(status.stx_blksize);
+}
+
+void FillEntry(const InodeIdentity& parent, const Inode& inode, const struct statx& status,
+               const IdMap& ids, rpc::Entry& entry) {
+  entry.set_node_id(inode.id().value());
+  FillAttributes(status, ids, *entry.mutable_attributes());
+  // Inode numbers are unique within a mount only: the guest gives a submount a device of its own.
+  const InodeIdentity& own = inode.identity();
+  if (inode.is_directory() && (own.device != parent.device || own.mount_id != parent.mount_id)) {
+    entry.set_is_submount(true);
+  }
+}
+
+}  // namespace postern

@@ -1,0 +1,91 @@
+// What the operations work on.
+#ifndef POSTERN_BROKER_FILESYSTEM_H_
+#define POSTERN_BROKER_FILESYSTEM_H_
+
+#include <array>
+#include <cstddef>
+#include <memory>
+
+#include "broker/credentials.h"
+#include "broker/descriptor_budget.h"
+#include "broker/id_map.h"
+#include "broker/inode_table.h"
+#include "broker/open_file_table.h"
+#include "broker/reopen.h"
+#include "common/errno_or.h"
+#include "common/ids.h"
+#include "common/unique_fd.h"
+
+namespace postern {
+
+// What a FUSE session begins with.
+struct SessionOptions {
+  bool supplementary_groups = false;  // FUSE_CREATE_SUPP_GROUP
+};
+
+// The tables of one FUSE session, from INIT to its end. Operations in progress keep the session
+// that they began in: when it ends it leaves the service at once, and its files are closed when
+// the last of them is done.
+struct Session {
+  Session(SessionOptions chosen, const InodeIdentity& root_identity, mode_t root_type,
+          BudgetedFd root)
+      : options(chosen), inodes(root_identity, root_type, std::move(root)) {}
+
+  const SessionOptions options;
+  InodeTable inodes;
+  OpenFileTable open_files;
+};
+
+// What stays the same from session to session. Immutable after construction but for the budget,
+// which is thread-safe.
+class Filesystem {
+ public:
+  // `root` is an O_PATH descriptor of the shared directory.
+  Filesystem(UniqueFd root, ProcFd proc_fd, ProcessCredentials credentials,
+             size_t descriptor_limit);
+
+  // A session of its own, with the root in its tables.
+  ErrnoOr<std::shared_ptr<Session>> StartSession(SessionOptions options);
+
+  const ProcFd& proc_fd() const { return proc_fd_; }
+  const ProcessCredentials& credentials() const { return credentials_; }
+  const IdMap& ids() const { return ids_; }
+  DescriptorBudget& budget() { return budget_; }
+
+ private:
+  const UniqueFd root_;
+  const ProcFd proc_fd_;
+  const ProcessCredentials credentials_;
+  const IdMap ids_{};
+  DescriptorBudget budget_;
+};
+
+// Room that a thread of the service lends to each of its operations.
+struct OperationScratch {
+  static constexpr size_t kDirectoryBytes = 32 * 1024;
+  // Aligned for getdents64(2)'s records.
+  alignas(8) std::array<std::byte, kDirectoryBytes> directory_entries;
+};
+
+// One operation's surroundings.
+struct OperationContext {
+  Filesystem& filesystem;
+  Session& session;
+  OperationScratch& scratch;
+  // Set by an operation whose reply carries a descriptor.
+  OpenFileRef reply_file = nullptr;
+};
+
+// An inode that can't go away while this lives, and a descriptor to reach it by.
+struct PinnedInode {
+  InodeRef inode;
+  InodeDescriptor descriptor;
+  int fd() const { return descriptor.get(); }
+};
+
+// EBADF for an id that isn't in the session's table.
+ErrnoOr<PinnedInode> Pin(OperationContext& context, NodeId id);
+
+}  // namespace postern
+
+#endif  // POSTERN_BROKER_FILESYSTEM_H_

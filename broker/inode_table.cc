@@ -1,0 +1,126 @@
+#include "broker/inode_table.h"
+
+#include <absl/hash/hash.h>
+
+#include <limits>
+
+namespace postern {
+namespace {
+
+constexpr uint32_t SlotOf(NodeId id) { return static_cast<uint32_t>(id.value()); }
+
+}  // namespace
+
+size_t InodeTable::IdentityHash::operator()(const InodeIdentity& identity) const {
+  return absl::Hash<InodeIdentity>{}(identity);
+}
+
+InodeTable::Shard::Shard() : slots((std::numeric_limits<uint32_t>::max() >> kShardBits) - 1) {}
+
+InodeTable::InodeTable(const InodeIdentity& identity, mode_t type, BudgetedFd root)
+    : root_(new Inode(identity, type, std::move(root))) {
+  root_.inode_->id_ = kRootNodeId;
+}
+
+InodeTable::~InodeTable() = default;
+
+NodeId InodeTable::MakeId(uint32_t shard, SlotKey key) {
+  const uint64_t slot = (uint64_t{key.index} + 1) * kShards + shard;
+  return NodeId(uint64_t{key.generation} << 32 | slot);
+}
+
+SlotKey InodeTable::KeyOf(NodeId id) {
+  return {SlotOf(id) / kShards - 1, static_cast<uint32_t>(id.value() >> 32)};
+}
+
+InodeTable::Shard* InodeTable::ShardOf(NodeId id) {
+  if (SlotOf(id) < kShards) return nullptr;
+  return &shards_[SlotOf(id) % kShards];
+}
+
+uint32_t InodeTable::ShardIndexOf(const InodeIdentity& identity) {
+  // The high bits: the set inside the shard uses the low ones.
+  return static_cast<uint32_t>(uint64_t{IdentityHash{}(identity)} >> (64 - kShardBits));
+}
+
+ErrnoOr<InodeRef> InodeTable::Get(NodeId id) {
+  if (id == kRootNodeId) return root_;
+  Shard* shard = ShardOf(id);
+  if (shard == nullptr) return Errno(EBADF);
+  const absl::MutexLock lock(&shard->mutex);
+  const InodeRef* found = shard->slots.Find(KeyOf(id));
+  if (found == nullptr) return Errno(EBADF);
+  return *found;
+}
+
+InodeRef InodeTable::FindAndCount(const InodeIdentity& identity, Stamp before) {
+  // The root's descriptor was there before any stamp.
+  if (identity == root_->identity()) return root_;
+  Shard& shard = shards_[ShardIndexOf(identity)];
+  const absl::MutexLock lock(&shard.mutex);
+  const auto found = shard.by_identity.find(identity);
+  if (found == shard.by_identity.end() || (*found)->stamp_ > before) return InodeRef();
+  ++(*found)->lookups_;
+  return InodeRef(*found);
+}
+
+ErrnoOr<InodeRef> InodeTable::InsertOrFind(const InodeIdentity& identity, mode_t type,
+                                           BudgetedFd path) {
+  if (identity == root_->identity()) return root_;
+  // Declared before the lock, so that what isn't used is closed after it is dropped.
+  InodeRef fresh(new Inode(identity, type, std::move(path)));
+  fresh.inode_->stamp_ = last_stamp_.fetch_add(1, std::memory_order_acq_rel) + 1;
+  fresh.inode_->lookups_ = 1;
+
+  const uint32_t index = ShardIndexOf(identity);
+  Shard& shard = shards_[index];
+  const absl::MutexLock lock(&shard.mutex);
+  // Another thread may have been faster: one file must not get two node ids.
+  const auto known = shard.by_identity.find(identity);
+  if (known != shard.by_identity.end()) {
+    ++(*known)->lookups_;
+    return InodeRef(*known);
+  }
+  const auto key = shard.slots.Insert(fresh);
+  if (!key) return Errno(ENFILE);
+  fresh.inode_->id_ = MakeId(index, *key);
+  shard.by_identity.insert(fresh.inode_);
+  return fresh;
+}
+
+void InodeTable::Forget(NodeId id, uint64_t count) {
+  Shard* shard = ShardOf(id);
+  if (shard == nullptr) return;  // The root among others: it is pinned.
+  InodeRef dropped;              // Closed after the lock.
+  const absl::MutexLock lock(&shard->mutex);
+  const SlotKey key = KeyOf(id);
+  const InodeRef* found = shard->slots.Find(key);
+  if (found == nullptr) return;
+  Inode* inode = found->inode_;
+  if (count < inode->lookups_) {
+    inode->lookups_ -= count;
+    return;
+  }
+  // From here on nothing finds it: a count that has reached zero is never raised again.
+  shard->by_identity.erase(inode);
+  dropped = shard->slots.Remove(key);
+}
+
+size_t InodeTable::size() const {
+  size_t sum = 0;
+  for (const Shard& shard : shards_) {
+    const absl::MutexLock lock(&shard.mutex);
+    sum += shard.slots.used();
+  }
+  return sum;
+}
+
+uint64_t InodeTable::LookupCountForTest(NodeId id) {
+  Shard* shard = ShardOf(id);
+  if (shard == nullptr) return 0;
+  const absl::MutexLock lock(&shard->mutex);
+  const InodeRef* found = shard->slots.Find(KeyOf(id));
+  return found == nullptr ? 0 : found->inode_->lookups_;
+}
+
+}  // namespace postern

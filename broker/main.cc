@@ -1,0 +1,66 @@
+// postern-broker: does for the worker the filesystem operations that need a right, on the shared
+// directory only. Started by posternd only. Nothing that the worker sent is read before the jail is
+// closed.
+#include <unistd.h>
+
+#include <cstdlib>
+#include <utility>
+
+#include "broker/credentials.h"
+#include "broker/descriptor_budget.h"
+#include "broker/filesystem.h"
+#include "broker/reopen.h"
+#include "broker/service.h"
+#include "common/logging.h"
+#include "common/warm_up.h"
+#include "proto/config.pb.h"
+#include "sandbox/child.h"
+#include "sandbox/jail.h"
+#include "sandbox/status.h"
+
+namespace postern {
+namespace {
+
+// Returns when the launcher has closed the control channel: it says nothing to the broker.
+void AwaitEnd(Channel& control) {
+  ErrnoOr<ReceivedMessage> received = Errno(EAGAIN);
+  do {
+    received = control.Receive(/*max_descriptors=*/0);
+  } while (received.ok());
+}
+
+absl::Status Serve() {
+  POSTERN_TRY_ASSIGN(BrokerStart start, ReceiveBrokerStart("postern-broker"));
+  WarmUpLibraries();
+  POSTERN_TRY_ASSIGN(BrokerJail jail, EnterBrokerJail(start.config));
+  const size_t threads = start.config.threads();
+  POSTERN_TRY_ASSIGN(const size_t descriptors,
+                     DescriptorBudget::LimitFor(threads, start.channels.size()));
+  ErrnoOr<ProcessCredentials> credentials = ProcessCredentials::Capture();
+  if (!credentials.ok()) {
+    return ErrnoStatus("reading own credentials", credentials.error().value());
+  }
+  Filesystem filesystem(std::move(jail.root), ProcFd(std::move(jail.proc_self_fd)),
+                        std::move(*credentials), descriptors);
+  BrokerServiceOptions options;
+  options.threads = threads;
+  // Other threads are at work, and what they hold must not be torn down under them.
+  options.on_failure = [] { _exit(EXIT_FAILURE); };
+  BrokerService service(filesystem, std::move(start.channels), std::move(options));
+  POSTERN_TRY(service.Start());
+  POSTERN_TRY(SealBroker(start.config));
+  service.Serve();
+  POSTERN_TRY(ReportState(start.control, config::ChildStatus::STATE_READY));
+  AwaitEnd(start.control);
+  // Not by way of the destructors: an operation that hangs would hold the end up.
+  _exit(EXIT_SUCCESS);
+}
+
+}  // namespace
+}  // namespace postern
+
+int main() {
+  const absl::Status status = postern::Serve();
+  LOG(ERROR) << postern::Text(status);
+  _exit(EXIT_FAILURE);
+}

@@ -1,0 +1,140 @@
+#include "broker/namespace_operations.h"
+
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <linux/limits.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "broker/attributes.h"
+#include "broker/caller.h"
+#include "broker/lookup.h"
+#include "common/path_component.h"
+
+namespace postern::operations {
+namespace {
+
+constexpr uint32_t kPermissionBits = 07777;
+
+ErrnoOrVoid AnswerEntry(OperationContext& context, const PinnedInode& parent,
+                        const PathComponent& name, rpc::Reply& reply) {
+  struct statx status;
+  POSTERN_ASSIGN_OR_RETURN(const InodeRef inode, LookUp(context, parent, name, status));
+  FillEntry(parent.inode->identity(), *inode, status, context.filesystem.ids(),
+            *reply.mutable_entry());
+  return {};
+}
+
+ErrnoOrVoid Remove(OperationContext& context, uint64_t parent_id, const std::string& bytes,
+                   int flags) {
+  POSTERN_ASSIGN_OR_RETURN(const PathComponent name, PathComponent::Parse(bytes));
+  POSTERN_ASSIGN_OR_RETURN(const PinnedInode parent, Pin(context, NodeId(parent_id)));
+  return CheckSyscall(unlinkat(parent.fd(), name.c_str(), flags));
+}
+
+}  // namespace
+
+ErrnoOrVoid Lookup(OperationContext& context, const rpc::LookupRequest& request,
+                   rpc::Reply& reply) {
+  POSTERN_ASSIGN_OR_RETURN(const PathComponent name, PathComponent::Parse(request.name()));
+  POSTERN_ASSIGN_OR_RETURN(const PinnedInode parent, Pin(context, NodeId(request.parent())));
+  return AnswerEntry(context, parent, name, reply);
+}
+
+ErrnoOrVoid Forget(OperationContext& context, const rpc::ForgetRequest& request, rpc::Reply&) {
+  for (const rpc::ForgetRequest::Item& item : request.items()) {
+    context.session.inodes.Forget(NodeId(item.node_id()), item.count());
+  }
+  return {};
+}
+
+ErrnoOrVoid MakeNode(OperationContext& context, const rpc::MakeNodeRequest& request,
+                     rpc::Reply& reply) {
+  POSTERN_ASSIGN_OR_RETURN(const PathComponent name, PathComponent::Parse(request.name()));
+  if (S_ISDIR(request.mode())) return Errno(EPERM);  // As mknod(2).
+  // What the kernel's device numbers have room for (new_encode_dev): beyond, another device would
+  // be made.
+  if (request.rdev_major() > 0xfff || request.rdev_minor() > 0xfffff) return Errno(EINVAL);
+  POSTERN_ASSIGN_OR_RETURN(const PinnedInode parent, Pin(context, NodeId(request.parent())));
+  {
+    POSTERN_ASSIGN_OR_RETURN(const ScopedCredentials guard, ActAs(context, request.credentials()));
+    POSTERN_RETURN_IF_ERROR(
+        CheckSyscall(mknodat(parent.fd(), name.c_str(), request.mode() & (S_IFMT | kPermissionBits),
+                             makedev(request.rdev_major(), request.rdev_minor()))));
+  }
+  return AnswerEntry(context, parent, name, reply);
+}
+
+ErrnoOrVoid MakeDirectory(OperationContext& context, const rpc::MakeDirectoryRequest& request,
+                          rpc::Reply& reply) {
+  POSTERN_ASSIGN_OR_RETURN(const PathComponent name, PathComponent::Parse(request.name()));
+  POSTERN_ASSIGN_OR_RETURN(const PinnedInode parent, Pin(context, NodeId(request.parent())));
+  {
+    POSTERN_ASSIGN_OR_RETURN(const ScopedCredentials guard, ActAs(context, request.credentials()));
+    POSTERN_RETURN_IF_ERROR(
+        CheckSyscall(mkdirat(parent.fd(), name.c_str(), request.mode() & kPermissionBits)));
+  }
+  return AnswerEntry(context, parent, name, reply);
+}
+
+ErrnoOrVoid Symlink(OperationContext& context, const rpc::SymlinkRequest& request,
+                    rpc::Reply& reply) {
+  POSTERN_ASSIGN_OR_RETURN(const PathComponent name, PathComponent::Parse(request.name()));
+  POSTERN_ASSIGN_OR_RETURN(const PinnedInode parent, Pin(context, NodeId(request.parent())));
+  {
+    POSTERN_ASSIGN_OR_RETURN(const ScopedCredentials guard, ActAs(context, request.credentials()));
+    // The target may be anything: nobody follows it on this side.
+    POSTERN_RETURN_IF_ERROR(
+        CheckSyscall(symlinkat(request.target().c_str(), parent.fd(), name.c_str())));
+  }
+  return AnswerEntry(context, parent, name, reply);
+}
+
+ErrnoOrVoid Unlink(OperationContext& context, const rpc::UnlinkRequest& request, rpc::Reply&) {
+  return Remove(context, request.parent(), request.name(), 0);
+}
+
+ErrnoOrVoid RemoveDirectory(OperationContext& context, const rpc::RemoveDirectoryRequest& request,
+                            rpc::Reply&) {
+  return Remove(context, request.parent(), request.name(), AT_REMOVEDIR);
+}
+
+ErrnoOrVoid Rename(OperationContext& context, const rpc::RenameRequest& request, rpc::Reply&) {
+  POSTERN_ASSIGN_OR_RETURN(const PathComponent old_name, PathComponent::Parse(request.old_name()));
+  POSTERN_ASSIGN_OR_RETURN(const PathComponent new_name, PathComponent::Parse(request.new_name()));
+  POSTERN_ASSIGN_OR_RETURN(const PinnedInode old_parent,
+                           Pin(context, NodeId(request.old_parent())));
+  POSTERN_ASSIGN_OR_RETURN(const PinnedInode new_parent,
+                           Pin(context, NodeId(request.new_parent())));
+  const unsigned flags = request.flags() & (RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT);
+  return CheckSyscall(
+      renameat2(old_parent.fd(), old_name.c_str(), new_parent.fd(), new_name.c_str(), flags));
+}
+
+ErrnoOrVoid Link(OperationContext& context, const rpc::LinkRequest& request, rpc::Reply& reply) {
+  POSTERN_ASSIGN_OR_RETURN(const PathComponent name, PathComponent::Parse(request.new_name()));
+  POSTERN_ASSIGN_OR_RETURN(const PinnedInode inode, Pin(context, NodeId(request.node_id())));
+  POSTERN_ASSIGN_OR_RETURN(const PinnedInode parent, Pin(context, NodeId(request.new_parent())));
+  // AT_SYMLINK_FOLLOW follows the magic link only: if the inode is a symlink it gets the new name
+  // itself. AT_EMPTY_PATH would do without /proc, but needs CAP_DAC_READ_SEARCH.
+  POSTERN_RETURN_IF_ERROR(CheckSyscall(linkat(context.filesystem.proc_fd().directory(),
+                                              DescriptorName(inode.fd()).c_str(), parent.fd(),
+                                              name.c_str(), AT_SYMLINK_FOLLOW)));
+  return AnswerEntry(context, parent, name, reply);
+}
+
+ErrnoOrVoid ReadLink(OperationContext& context, const rpc::ReadLinkRequest& request,
+                     rpc::Reply& reply) {
+  POSTERN_ASSIGN_OR_RETURN(const PinnedInode inode, Pin(context, NodeId(request.node_id())));
+  // Linux gives ENOENT for an empty path on anything else.
+  if (!S_ISLNK(inode.inode->type())) return Errno(EINVAL);
+  char target[PATH_MAX];
+  const ssize_t size = readlinkat(inode.fd(), "", target, sizeof(target));
+  if (size < 0) return Errno::Last();
+  reply.set_link_target(target, static_cast<size_t>(size));
+  return {};
+}
+
+}  // namespace postern::operations

@@ -1,0 +1,81 @@
+// The files and directories that the guest has open.
+#ifndef POSTERN_BROKER_OPEN_FILE_TABLE_H_
+#define POSTERN_BROKER_OPEN_FILE_TABLE_H_
+
+#include <absl/base/thread_annotations.h>
+#include <absl/synchronization/mutex.h>
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+
+#include "broker/descriptor_budget.h"
+#include "broker/slot_array.h"
+#include "common/errno_or.h"
+#include "common/ids.h"
+
+namespace postern {
+
+// What FUSE calls a file handle: an open file description of the broker's.
+class OpenFile {
+ public:
+  enum class Kind { kFile, kDirectory };
+
+  OpenFile(NodeId node, Kind kind, uint32_t flags, BudgetedFd fd)
+      : node_(node), kind_(kind), flags_(flags), fd_(std::move(fd)) {}
+
+  NodeId node() const { return node_; }
+  Kind kind() const { return kind_; }
+  uint32_t flags() const { return flags_; }  // As opened, for a reopening in another process.
+  int fd() const { return fd_.fd.get(); }
+
+  // Directories: to be held from lseek(2) to the end of getdents64(2), which share the file
+  // position. The one lock of the broker that is held over a system call that may block; what can
+  // wait for it is another READDIR of the same handle, and no other lock is taken under it.
+  absl::Mutex& position_mutex() { return position_mutex_; }
+
+ private:
+  const NodeId node_;
+  const Kind kind_;
+  const uint32_t flags_;
+  const BudgetedFd fd_;
+  absl::Mutex position_mutex_;
+};
+
+// The last reference closes the file, which may block: drop it outside of locks. Who sends the
+// descriptor on keeps one until it is sent, so that a RELEASE of a guessed id on another channel
+// can't put another file under the same number.
+using OpenFileRef = std::shared_ptr<OpenFile>;
+
+// Thread-safe. Locks are leaves and never held over a system call.
+class OpenFileTable {
+ public:
+  // ENFILE if all slots are used up.
+  ErrnoOr<OpenFileId> Insert(OpenFileRef file);
+  // EBADF unless `id` is open, of `kind`, and belongs to `node`.
+  ErrnoOr<OpenFileRef> Get(OpenFileId id, NodeId node, OpenFile::Kind kind);
+  // The same for either kind.
+  ErrnoOr<OpenFileRef> Get(OpenFileId id, NodeId node);
+  // Takes it out of the table. EBADF as above.
+  ErrnoOr<OpenFileRef> Remove(OpenFileId id, NodeId node, OpenFile::Kind kind);
+  size_t size() const;
+
+ private:
+  static constexpr uint32_t kShards = 16;
+
+  struct alignas(64) Shard {
+    mutable absl::Mutex mutex;
+    SlotArray<OpenFileRef> slots ABSL_GUARDED_BY(mutex){UINT32_MAX / kShards - 1};
+  };
+
+  static SlotKey KeyOf(OpenFileId id);
+  Shard* ShardOf(OpenFileId id);
+
+  std::atomic<uint32_t> next_shard_{0};
+  std::array<Shard, kShards> shards_;
+};
+
+}  // namespace postern
+
+#endif  // POSTERN_BROKER_OPEN_FILE_TABLE_H_

@@ -1,0 +1,55 @@
+// From O_PATH descriptors to ones that read and write.
+#ifndef POSTERN_BROKER_REOPEN_H_
+#define POSTERN_BROKER_REOPEN_H_
+
+#include <charconv>
+#include <cstdint>
+#include <utility>
+
+#include "broker/inode.h"
+#include "common/errno_or.h"
+#include "common/unique_fd.h"
+
+namespace postern {
+
+// The guest's open(2) flags that the broker passes on. Masked out are O_CREAT, O_EXCL, O_TMPFILE
+// and O_PATH, which would make it another operation; O_APPEND, since the worker writes at offsets;
+// O_NOFOLLOW, since reopening follows a magic link; O_NOATIME and O_DIRECT, as virtiofsd does
+// without an option; and whatever isn't known. EINVAL for the access mode 3, which Linux gives a
+// meaning of its own.
+ErrnoOr<int> FileOpenFlags(uint32_t guest_flags);
+
+// The name of a descriptor in /proc/self/fd.
+class DescriptorName {
+ public:
+  explicit DescriptorName(int fd) { *std::to_chars(name_, name_ + sizeof(name_) - 1, fd).ptr = 0; }
+  const char* c_str() const { return name_; }
+
+ private:
+  char name_[12];  // "-2147483648" and its end.
+};
+
+// A descriptor of the directory /proc/self/fd, taken while the jail was being built: inside there
+// is no /proc. Its entries are magic links to what this process has open, and to nothing else.
+class ProcFd {
+ public:
+  explicit ProcFd(UniqueFd directory) : directory_(std::move(directory)) {}
+
+  // For …at() system calls with a DescriptorName, following the link.
+  int directory() const { return directory_.get(); }
+
+  // Opens the inode with `flags`, close-on-exec. EBADF if it is neither a regular file nor a
+  // directory: a device, fifo or socket of the share belongs to the guest, and opening it here
+  // would reach the host's driver or block.
+  ErrnoOr<UniqueFd> Reopen(const Inode& inode, int flags) const;
+
+  // A further O_PATH descriptor of what `fd` is open on.
+  ErrnoOr<UniqueFd> OpenPath(int fd) const;
+
+ private:
+  UniqueFd directory_;
+};
+
+}  // namespace postern
+
+#endif  // POSTERN_BROKER_REOPEN_H_

@@ -1,0 +1,52 @@
+// Replies on their way to the worker.
+#ifndef POSTERN_BROKER_REPLY_WRITER_H_
+#define POSTERN_BROKER_REPLY_WRITER_H_
+
+#include <absl/synchronization/mutex.h>
+
+#include <cstddef>
+#include <memory>
+#include <vector>
+
+#include "broker/open_file_table.h"
+#include "common/channel.h"
+#include "common/errno_or.h"
+#include "proto/rpc.pb.h"
+
+namespace postern {
+
+// Collects replies into as few ReplyBatch messages as fit the channel's bounds. One per thread of
+// the service, reused: it allocates nothing in the steady state, and holds one message at the most,
+// so that a worker that doesn't read can't make the broker grow.
+class ReplyWriter {
+ public:
+  static constexpr size_t kMaxReplies = 64;  // rpc.proto
+
+  ReplyWriter();
+  ReplyWriter(const ReplyWriter&) = delete;
+  ReplyWriter& operator=(const ReplyWriter&) = delete;
+
+  // Replies go to `channel` from here on. `mutex` guards sending on it: it is held over a
+  // sendmsg(2) that ends at the latest with the socket's SO_SNDTIMEO. Both are borrowed.
+  void Begin(Channel& channel, absl::Mutex& mutex);
+
+  // Adds a reply, and the descriptor that goes with it if `file` isn't null: the file stays open
+  // until it is sent. Sends first what is there already if both don't fit a message. Errors are
+  // Channel::Send()'s.
+  ErrnoOrVoid Add(const rpc::Reply& reply, OpenFileRef file);
+
+  // Sends what has been added, if anything.
+  ErrnoOrVoid Flush();
+
+ private:
+  Channel* channel_ = nullptr;
+  absl::Mutex* mutex_ = nullptr;
+  const std::unique_ptr<std::byte[]> buffer_;  // kMaxMessageBytes
+  size_t used_ = 0;
+  size_t replies_ = 0;
+  std::vector<OpenFileRef> files_;
+};
+
+}  // namespace postern
+
+#endif  // POSTERN_BROKER_REPLY_WRITER_H_

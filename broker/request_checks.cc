@@ -1,0 +1,68 @@
+#include "broker/request_checks.h"
+
+namespace postern::request_checks {
+namespace {
+
+constexpr uint32_t kMaxMode = 07777;
+constexpr uint32_t kNanosecondsPerSecond = 1'000'000'000;
+
+// Absent credentials would read as root's.
+template <typename Request>
+const char* CheckCredentials(const Request& request) {
+  if (!request.has_credentials()) return "no credentials";
+  if (request.credentials().supplementary_gids_size() > kMaxSupplementaryGids) {
+    return "too many supplementary groups";
+  }
+  return nullptr;
+}
+
+// UTIME_NOW and UTIME_OMIT lie above the bound: they can't be smuggled in as nanoseconds.
+const char* CheckTime(const rpc::SetAttributesRequest::Time& time) {
+  switch (time.value_case()) {
+    case rpc::SetAttributesRequest::Time::VALUE_NOT_SET:
+      return "a time without a value";
+    case rpc::SetAttributesRequest::Time::kNow:
+      return nullptr;
+    case rpc::SetAttributesRequest::Time::kAt:
+      return time.at().nanoseconds() < kNanosecondsPerSecond ? nullptr : "too many nanoseconds";
+  }
+  return "a time of an unknown kind";
+}
+
+}  // namespace
+
+const char* Forget(const rpc::ForgetRequest& request) {
+  if (request.items_size() < 1) return "nothing to forget";
+  if (request.items_size() > kMaxForgetItems) return "too many items to forget";
+  return nullptr;
+}
+
+const char* SetAttributes(const rpc::SetAttributesRequest& request) {
+  if (request.has_mode() && request.mode() > kMaxMode) return "a mode with more than permissions";
+  if (request.has_atime()) {
+    if (const char* wrong = CheckTime(request.atime())) return wrong;
+  }
+  if (request.has_mtime()) {
+    if (const char* wrong = CheckTime(request.mtime())) return wrong;
+  }
+  return nullptr;
+}
+
+const char* Symlink(const rpc::SymlinkRequest& request) {
+  const std::string& target = request.target();
+  if (target.empty() || target.size() > kMaxSymlinkTargetBytes) return "a symlink target's size";
+  if (target.find('\0') != std::string::npos) return "a NUL in a symlink target";
+  return CheckCredentials(request);
+}
+
+const char* MakeNode(const rpc::MakeNodeRequest& request) { return CheckCredentials(request); }
+
+const char* MakeDirectory(const rpc::MakeDirectoryRequest& request) {
+  return CheckCredentials(request);
+}
+
+const char* Access(const rpc::AccessRequest& request) { return CheckCredentials(request); }
+
+const char* Create(const rpc::CreateRequest& request) { return CheckCredentials(request); }
+
+}  // namespace postern::request_checks

@@ -1,0 +1,91 @@
+#include "broker/request_checks.h"
+
+#include <gtest/gtest.h>
+
+namespace postern {
+namespace {
+
+namespace check = request_checks;
+
+template <typename Request>
+Request WithCredentials(int groups = 0) {
+  Request request;
+  request.mutable_credentials()->set_uid(1);
+  for (int i = 0; i < groups; ++i) request.mutable_credentials()->add_supplementary_gids(7);
+  return request;
+}
+
+rpc::ForgetRequest ForgetOf(int items) {
+  rpc::ForgetRequest request;
+  for (int i = 0; i < items; ++i) request.add_items();
+  return request;
+}
+
+TEST(RequestChecks, ForgetTakesOneToMaxItems) {
+  EXPECT_NE(check::Forget(ForgetOf(0)), nullptr);
+  EXPECT_EQ(check::Forget(ForgetOf(1)), nullptr);
+  EXPECT_EQ(check::Forget(ForgetOf(4096)), nullptr);
+  EXPECT_NE(check::Forget(ForgetOf(4097)), nullptr);
+}
+
+TEST(RequestChecks, AtMost32SupplementaryGroups) {
+  EXPECT_EQ(check::MakeDirectory(WithCredentials<rpc::MakeDirectoryRequest>(32)), nullptr);
+  EXPECT_NE(check::MakeDirectory(WithCredentials<rpc::MakeDirectoryRequest>(33)), nullptr);
+  EXPECT_NE(check::MakeNode(WithCredentials<rpc::MakeNodeRequest>(33)), nullptr);
+  EXPECT_NE(check::Create(WithCredentials<rpc::CreateRequest>(33)), nullptr);
+  EXPECT_NE(check::Access(WithCredentials<rpc::AccessRequest>(33)), nullptr);
+}
+
+TEST(RequestChecks, MissingCredentialsAreNotTakenForRoots) {
+  EXPECT_NE(check::MakeDirectory(rpc::MakeDirectoryRequest()), nullptr);
+  EXPECT_NE(check::MakeNode(rpc::MakeNodeRequest()), nullptr);
+  EXPECT_NE(check::Create(rpc::CreateRequest()), nullptr);
+  EXPECT_NE(check::Access(rpc::AccessRequest()), nullptr);
+  rpc::SymlinkRequest symlink;
+  symlink.set_target("x");
+  EXPECT_NE(check::Symlink(symlink), nullptr);
+}
+
+TEST(RequestChecks, SymlinkTargetIsOneTo4095BytesWithoutNul) {
+  auto request = WithCredentials<rpc::SymlinkRequest>();
+  EXPECT_NE(check::Symlink(request), nullptr);
+  request.set_target("x");
+  EXPECT_EQ(check::Symlink(request), nullptr);
+  request.set_target(std::string(4095, 'x'));
+  EXPECT_EQ(check::Symlink(request), nullptr);
+  request.set_target(std::string(4096, 'x'));
+  EXPECT_NE(check::Symlink(request), nullptr);
+  request.set_target(std::string("a\0b", 3));
+  EXPECT_NE(check::Symlink(request), nullptr);
+}
+
+TEST(RequestChecks, ModeIsPermissionsOnly) {
+  rpc::SetAttributesRequest request;
+  request.set_mode(07777);
+  EXPECT_EQ(check::SetAttributes(request), nullptr);
+  request.set_mode(010000);
+  EXPECT_NE(check::SetAttributes(request), nullptr);
+}
+
+TEST(RequestChecks, TimeHasAValue) {
+  rpc::SetAttributesRequest request;
+  request.mutable_atime();
+  EXPECT_NE(check::SetAttributes(request), nullptr);
+  request.mutable_atime()->set_now(true);
+  EXPECT_EQ(check::SetAttributes(request), nullptr);
+  request.mutable_mtime();
+  EXPECT_NE(check::SetAttributes(request), nullptr);
+}
+
+TEST(RequestChecks, NanosecondsAreLessThanASecond) {
+  rpc::SetAttributesRequest request;
+  request.mutable_mtime()->mutable_at()->set_nanoseconds(999'999'999);
+  EXPECT_EQ(check::SetAttributes(request), nullptr);
+  request.mutable_mtime()->mutable_at()->set_nanoseconds(1'000'000'000);
+  EXPECT_NE(check::SetAttributes(request), nullptr);
+  request.mutable_mtime()->mutable_at()->set_nanoseconds((1u << 30) - 1);  // UTIME_NOW
+  EXPECT_NE(check::SetAttributes(request), nullptr);
+}
+
+}  // namespace
+}  // namespace postern
