@@ -1,0 +1,327 @@
+// The decoders' rules beyond form: extension records, counts, sizes.
+#include <fcntl.h>
+#include <gtest/gtest.h>
+
+#include "tests/unit/worker/fuse_decode_fixture.h"
+#include "worker/fuse_decode.h"
+
+namespace postern {
+namespace {
+
+class FuseDecodeTest : public testing::Test {
+ protected:
+  FuseDecoding decoding_;
+};
+
+// ---- extension records ----
+
+class ExtensionTest : public FuseDecodeTest {
+ protected:
+  ExtensionTest() { decoding_.session.Begin(kFuseCreateSuppGroup); }
+
+  static FuseBytes Mkdir() { return FuseBytes().Add(fuse_mkdir_in{0755, 0}).Name("directory"); }
+  int Decode(const FuseBytes& arguments) { return decoding_.Decode(FUSE_MKDIR, arguments); }
+  std::vector<uint32_t> Groups() const {
+    const auto& groups = decoding_.request.make_directory().credentials().supplementary_gids();
+    return {groups.begin(), groups.end()};
+  }
+};
+
+TEST_F(ExtensionTest, OneGroupIsTaken) {
+  // 8 + 4 + 4 bytes: nothing to pad.
+  const FuseBytes arguments =
+      Mkdir().Add(fuse_ext_header{16, kFuseExtGroups}).Add(uint32_t{1}).Add(uint32_t{44});
+  EXPECT_EQ(Decode(arguments), 0);
+  EXPECT_EQ(Groups(), std::vector<uint32_t>({44}));
+  EXPECT_EQ(decoding_.request.make_directory().credentials().uid(), 1000u);
+}
+
+TEST_F(ExtensionTest, TwoGroupsAndPaddingAreTaken) {
+  const FuseBytes arguments = Mkdir()
+                                  .Add(fuse_ext_header{24, kFuseExtGroups})
+                                  .Add(uint32_t{2})
+                                  .Add(uint32_t{44})
+                                  .Add(uint32_t{45})
+                                  .Zeros(4);
+  EXPECT_EQ(Decode(arguments), 0);
+  EXPECT_EQ(Groups(), std::vector<uint32_t>({44, 45}));
+}
+
+TEST_F(ExtensionTest, NoGroupIsTaken) {
+  const FuseBytes arguments =
+      Mkdir().Add(fuse_ext_header{16, kFuseExtGroups}).Add(uint32_t{0}).Zeros(4);
+  EXPECT_EQ(Decode(arguments), 0);
+  EXPECT_EQ(Groups(), std::vector<uint32_t>());
+}
+
+TEST_F(ExtensionTest, ThirtyTwoGroupsAreTheMost) {
+  FuseBytes arguments = Mkdir().Add(fuse_ext_header{8 + 4 + 32 * 4 + 4, kFuseExtGroups});
+  arguments.Add(uint32_t{32});
+  for (uint32_t gid = 0; gid < 32; ++gid) arguments.Add(gid);
+  EXPECT_EQ(Decode(arguments.Zeros(4)), 0);
+  EXPECT_EQ(Groups().size(), 32u);
+}
+
+TEST_F(ExtensionTest, ThirtyThreeGroupsAreRefused) {
+  FuseBytes arguments = Mkdir().Add(fuse_ext_header{8 + 4 + 33 * 4, kFuseExtGroups});
+  arguments.Add(uint32_t{33});
+  for (uint32_t gid = 0; gid < 33; ++gid) arguments.Add(gid);
+  EXPECT_EQ(Decode(arguments), EINVAL);
+}
+
+TEST_F(ExtensionTest, CountBeyondTheRecordIsRefused) {
+  EXPECT_EQ(
+      Decode(Mkdir().Add(fuse_ext_header{16, kFuseExtGroups}).Add(uint32_t{2}).Add(uint32_t{44})),
+      EINVAL);
+}
+
+TEST_F(ExtensionTest, CountThatWouldWrapIsRefused) {
+  const FuseBytes arguments =
+      Mkdir().Add(fuse_ext_header{16, kFuseExtGroups}).Add(UINT32_MAX).Add(uint32_t{44});
+  EXPECT_EQ(Decode(arguments), EINVAL);
+}
+
+TEST_F(ExtensionTest, CountReachingIntoTheNextRecordIsRefused) {
+  const FuseBytes arguments =
+      Mkdir().Add(fuse_ext_header{16, kFuseExtGroups}).Add(uint32_t{3}).Add(uint32_t{44}).Zeros(16);
+  EXPECT_EQ(Decode(arguments), EINVAL);
+}
+
+TEST_F(ExtensionTest, MoreThanPaddingBehindTheGroupsIsRefused) {
+  const FuseBytes arguments =
+      Mkdir().Add(fuse_ext_header{24, kFuseExtGroups}).Add(uint32_t{1}).Add(uint32_t{44}).Zeros(8);
+  EXPECT_EQ(Decode(arguments), EINVAL);
+}
+
+TEST_F(ExtensionTest, GroupsThatWereNotNegotiatedAreRefused) {
+  decoding_.session.Begin(0);
+  const FuseBytes arguments =
+      Mkdir().Add(fuse_ext_header{16, kFuseExtGroups}).Add(uint32_t{1}).Add(uint32_t{44});
+  EXPECT_EQ(Decode(arguments), EINVAL);
+}
+
+TEST_F(ExtensionTest, GroupsTwiceAreRefused) {
+  const FuseBytes arguments = Mkdir()
+                                  .Add(fuse_ext_header{16, kFuseExtGroups})
+                                  .Add(uint32_t{1})
+                                  .Add(uint32_t{44})
+                                  .Add(fuse_ext_header{16, kFuseExtGroups})
+                                  .Add(uint32_t{1})
+                                  .Add(uint32_t{45});
+  EXPECT_EQ(Decode(arguments), EINVAL);
+}
+
+TEST_F(ExtensionTest, ASecurityContextIsRefused) {
+  EXPECT_EQ(Decode(Mkdir().Add(fuse_ext_header{8, 0})), EINVAL);
+  EXPECT_EQ(Decode(Mkdir().Add(fuse_ext_header{16, 1}).Zeros(8)), EINVAL);
+}
+
+TEST_F(ExtensionTest, AnUnknownTypeIsRefused) {
+  EXPECT_EQ(Decode(Mkdir().Add(fuse_ext_header{16, 33}).Zeros(8)), EINVAL);
+}
+
+TEST_F(ExtensionTest, ARecordSmallerThanItsHeaderIsRefused) {
+  EXPECT_EQ(Decode(Mkdir().Add(fuse_ext_header{0, kFuseExtGroups})), EINVAL);
+  EXPECT_EQ(Decode(Mkdir().Add(fuse_ext_header{7, kFuseExtGroups})), EINVAL);
+}
+
+TEST_F(ExtensionTest, ARecordWithoutBodyIsRefused) {
+  EXPECT_EQ(Decode(Mkdir().Add(fuse_ext_header{8, kFuseExtGroups})), EINVAL);
+}
+
+TEST_F(ExtensionTest, ARecordOfUnalignedSizeIsRefused) {
+  EXPECT_EQ(Decode(Mkdir().Add(fuse_ext_header{12, kFuseExtGroups}).Add(uint32_t{0})), EINVAL);
+}
+
+TEST_F(ExtensionTest, ARecordBeyondTheArgumentsIsRefused) {
+  const FuseBytes arguments =
+      Mkdir().Add(fuse_ext_header{24, kFuseExtGroups}).Add(uint32_t{1}).Add(uint32_t{44});
+  EXPECT_EQ(Decode(arguments), EINVAL);
+  EXPECT_EQ(Decode(Mkdir().Add(fuse_ext_header{0xfffffff8, kFuseExtGroups})), EINVAL);
+}
+
+TEST_F(ExtensionTest, AHeaderCutShortIsRefused) { EXPECT_EQ(Decode(Mkdir().Zeros(7)), EINVAL); }
+
+TEST_F(ExtensionTest, EveryCreatingRequestTakesGroups) {
+  const FuseBytes record =
+      FuseBytes().Add(fuse_ext_header{16, kFuseExtGroups}).Add(uint32_t{1}).Add(uint32_t{44});
+  EXPECT_EQ(decoding_.Decode(FUSE_SYMLINK, FuseBytes().Name("n").Name("t").Raw(record.bytes())), 0);
+  EXPECT_EQ(decoding_.request.symlink().credentials().supplementary_gids(0), 44u);
+  EXPECT_EQ(
+      decoding_.Decode(FUSE_MKNOD, FuseBytes().Add(fuse_mknod_in{}).Name("n").Raw(record.bytes())),
+      0);
+  EXPECT_EQ(decoding_.request.make_node().credentials().supplementary_gids(0), 44u);
+  EXPECT_EQ(decoding_.Decode(FUSE_CREATE,
+                             FuseBytes().Add(fuse_create_in{}).Name("n").Raw(record.bytes())),
+            0);
+  EXPECT_EQ(decoding_.request.create().credentials().supplementary_gids(0), 44u);
+}
+
+TEST_F(ExtensionTest, OtherRequestsTakeNone) {
+  const FuseBytes record =
+      FuseBytes().Add(fuse_ext_header{16, kFuseExtGroups}).Add(uint32_t{1}).Add(uint32_t{44});
+  EXPECT_EQ(decoding_.Decode(FUSE_UNLINK, FuseBytes().Name("n").Raw(record.bytes())), EINVAL);
+  EXPECT_EQ(
+      decoding_.Decode(FUSE_LINK, FuseBytes().Add(fuse_link_in{9}).Name("n").Raw(record.bytes())),
+      EINVAL);
+}
+
+// ---- forgets ----
+
+TEST_F(FuseDecodeTest, BatchForgetOfNoneIsAccepted) {
+  EXPECT_EQ(decoding_.Decode(FUSE_BATCH_FORGET, FuseBytes().Add(fuse_batch_forget_in{0, 0})), 0);
+  EXPECT_EQ(decoding_.request.forget().items_size(), 0);
+}
+
+TEST_F(FuseDecodeTest, BatchForgetCountBelowItsItemsIsRefused) {
+  const FuseBytes arguments =
+      FuseBytes().Add(fuse_batch_forget_in{1, 0}).Add(fuse_forget_one{}).Add(fuse_forget_one{});
+  EXPECT_EQ(decoding_.Decode(FUSE_BATCH_FORGET, arguments), EINVAL);
+  EXPECT_EQ(decoding_.request.forget().items_size(), 0);
+}
+
+TEST_F(FuseDecodeTest, BatchForgetCountAboveItsItemsIsRefused) {
+  const FuseBytes arguments =
+      FuseBytes().Add(fuse_batch_forget_in{2, 0}).Add(fuse_forget_one{8, 1});
+  EXPECT_EQ(decoding_.Decode(FUSE_BATCH_FORGET, arguments), EINVAL);
+  EXPECT_EQ(decoding_.request.forget().items_size(), 0);
+}
+
+TEST_F(FuseDecodeTest, BatchForgetCountOfAllOnesIsRefused) {
+  const FuseBytes arguments =
+      FuseBytes().Add(fuse_batch_forget_in{UINT32_MAX, 0}).Add(fuse_forget_one{8, 1});
+  EXPECT_EQ(decoding_.Decode(FUSE_BATCH_FORGET, arguments), EINVAL);
+}
+
+TEST_F(FuseDecodeTest, BatchForgetCountWhoseBytesWrapTo32BitsIsRefused) {
+  // 0x10000001 * 16 is 16 modulo 2^32.
+  const FuseBytes arguments =
+      FuseBytes().Add(fuse_batch_forget_in{0x10000001, 0}).Add(fuse_forget_one{8, 1});
+  EXPECT_EQ(decoding_.Decode(FUSE_BATCH_FORGET, arguments), EINVAL);
+}
+
+TEST_F(FuseDecodeTest, BatchForgetWithATrailingByteAddsNothing) {
+  // What a failed decoder has added to a batch's one forget request would be sent.
+  const FuseBytes arguments =
+      FuseBytes().Add(fuse_batch_forget_in{1, 0}).Add(fuse_forget_one{8, 1}).Zeros(1);
+  EXPECT_EQ(decoding_.Decode(FUSE_BATCH_FORGET, arguments), EINVAL);
+  EXPECT_EQ(decoding_.request.forget().items_size(), 0);
+}
+
+TEST_F(FuseDecodeTest, BatchForgetTakesAtMostItsLimit) {
+  FuseBytes most = FuseBytes().Add(fuse_batch_forget_in{2048, 0});
+  EXPECT_EQ(decoding_.Decode(FUSE_BATCH_FORGET, most.Zeros(2048 * 16)), 0);
+  EXPECT_EQ(decoding_.request.forget().items_size(), 2048);
+  FuseBytes more = FuseBytes().Add(fuse_batch_forget_in{2049, 0});
+  EXPECT_EQ(decoding_.Decode(FUSE_BATCH_FORGET, more.Zeros(2049 * 16)), EINVAL);
+}
+
+// ---- transfers ----
+
+FuseBytes Read(uint32_t size) {
+  return FuseBytes().Add(fuse_read_in{FuseDecoding::kFile, 0, size, 0, 0, 0, 0});
+}
+FuseBytes Write(uint32_t size) {
+  return FuseBytes().Add(fuse_write_in{FuseDecoding::kFile, 0, size, 0, 0, 0, 0});
+}
+
+TEST_F(FuseDecodeTest, ReadFillsItsBufferAtMost) {
+  decoding_.reply_bytes = 4096;
+  EXPECT_EQ(decoding_.Decode(FUSE_READ, Read(4096)), 0);
+  EXPECT_EQ(decoding_.Decode(FUSE_READ, Read(4097)), EINVAL);
+  EXPECT_EQ(decoding_.Decode(FUSE_READ, Read(UINT32_MAX)), EINVAL);
+}
+
+TEST_F(FuseDecodeTest, ReadIsAtMostOneMebibyte) {
+  decoding_.reply_bytes = size_t{4} << 30;
+  EXPECT_EQ(decoding_.Decode(FUSE_READ, Read(1048576)), 0);
+  EXPECT_EQ(decoding_.Decode(FUSE_READ, Read(1048577)), EINVAL);
+}
+
+TEST_F(FuseDecodeTest, ReadOfNothingIsAccepted) {
+  decoding_.reply_bytes = 0;
+  EXPECT_EQ(decoding_.Decode(FUSE_READ, Read(0)), 0);
+}
+
+TEST_F(FuseDecodeTest, WriteTakesTheDataThatIsThereAtMost) {
+  decoding_.data_bytes = 100;
+  EXPECT_EQ(decoding_.Decode(FUSE_WRITE, Write(100)), 0);
+  EXPECT_EQ(decoding_.Decode(FUSE_WRITE, Write(101)), EINVAL);
+  EXPECT_EQ(decoding_.Decode(FUSE_WRITE, Write(UINT32_MAX)), EINVAL);
+}
+
+TEST_F(FuseDecodeTest, WriteIsAtMostOneMebibyte) {
+  decoding_.data_bytes = size_t{4} << 30;
+  EXPECT_EQ(decoding_.Decode(FUSE_WRITE, Write(1048576)), 0);
+  EXPECT_EQ(decoding_.Decode(FUSE_WRITE, Write(1048577)), EINVAL);
+}
+
+TEST_F(FuseDecodeTest, DirectoryBudgetIsWhatFitsTheReply) {
+  decoding_.reply_bytes = 512;
+  const FuseBytes arguments = FuseBytes().Add(fuse_read_in{40, 0, 4096, 0, 0, 0, 0});
+  EXPECT_EQ(decoding_.Decode(FUSE_READDIR, arguments), 0);
+  EXPECT_EQ(decoding_.request.read_directory().budget(), 512u);
+}
+
+TEST_F(FuseDecodeTest, DirectoryBudgetIsAtMostOneMebibyte) {
+  decoding_.reply_bytes = size_t{4} << 30;
+  const FuseBytes arguments = FuseBytes().Add(fuse_read_in{40, 0, UINT32_MAX, 0, 0, 0, 0});
+  EXPECT_EQ(decoding_.Decode(FUSE_READDIRPLUS, arguments), 0);
+  EXPECT_EQ(decoding_.request.read_directory().budget(), 1048576u);
+}
+
+// ---- handles ----
+
+TEST_F(FuseDecodeTest, ReleaseTakesTheFileOutOfTheTable) {
+  const FuseBytes arguments = FuseBytes().Add(fuse_release_in{FuseDecoding::kFile, 0, 0, 0});
+  EXPECT_EQ(decoding_.Decode(FUSE_RELEASE, arguments), 0);
+  EXPECT_EQ(decoding_.Decode(FUSE_FLUSH, FuseBytes().Add(fuse_flush_in{77, 0, 0, 0})), EBADF);
+  EXPECT_EQ(decoding_.Decode(FUSE_RELEASE, arguments), EBADF);
+}
+
+TEST_F(FuseDecodeTest, ReleaseOfAnotherNodesFileIsRefused) {
+  const FuseBytes arguments =
+      FuseBytes().Add(fuse_release_in{FuseDecoding::kOtherNodesFile, 0, 0, 0});
+  EXPECT_EQ(decoding_.Decode(FUSE_RELEASE, arguments), EBADF);
+  EXPECT_TRUE(decoding_.open_files.Find(OpenFileId(FuseDecoding::kOtherNodesFile), NodeId(6)).ok());
+}
+
+// A reply with a new handle that can't be delivered would leave a file open that nobody can close.
+TEST_F(FuseDecodeTest, OpeningWithoutRoomForTheHandleIsRefused) {
+  const FuseBytes open = FuseBytes().Add(fuse_open_in{});
+  const FuseBytes create = FuseBytes().Add(fuse_create_in{}).Name("name");
+  decoding_.reply_bytes = 15;
+  EXPECT_EQ(decoding_.Decode(FUSE_OPEN, open), EINVAL);
+  EXPECT_EQ(decoding_.Decode(FUSE_OPENDIR, open), EINVAL);
+  decoding_.reply_bytes = 16;
+  EXPECT_EQ(decoding_.Decode(FUSE_OPEN, open), 0);
+  EXPECT_EQ(decoding_.Decode(FUSE_OPENDIR, open), 0);
+  decoding_.reply_bytes = 128 + 15;
+  EXPECT_EQ(decoding_.Decode(FUSE_CREATE, create), EINVAL);
+  decoding_.reply_bytes = 128 + 16;
+  EXPECT_EQ(decoding_.Decode(FUSE_CREATE, create), 0);
+}
+
+// ---- the rest ----
+
+TEST_F(FuseDecodeTest, AccessMaskWithUnknownBitsIsRefused) {
+  EXPECT_EQ(decoding_.Decode(FUSE_ACCESS, FuseBytes().Add(fuse_access_in{8, 0})), EINVAL);
+  EXPECT_EQ(decoding_.Decode(FUSE_ACCESS, FuseBytes().Add(fuse_access_in{0, 0})), 0);
+}
+
+TEST_F(FuseDecodeTest, SymlinkTargetIsOneTo4095Bytes) {
+  const auto symlink = [](const std::string& target) {
+    return FuseBytes().Name("name").Name(target);
+  };
+  EXPECT_EQ(decoding_.Decode(FUSE_SYMLINK, symlink("")), ENOENT);
+  EXPECT_EQ(decoding_.Decode(FUSE_SYMLINK, symlink(std::string(4095, 't'))), 0);
+  EXPECT_EQ(decoding_.request.symlink().target().size(), 4095u);
+  EXPECT_EQ(decoding_.Decode(FUSE_SYMLINK, symlink(std::string(4096, 't'))), ENAMETOOLONG);
+}
+
+TEST_F(FuseDecodeTest, SymlinkTargetWithoutNulIsRefused) {
+  EXPECT_EQ(decoding_.Decode(FUSE_SYMLINK, FuseBytes().Name("name").Text("target")), EINVAL);
+}
+
+}  // namespace
+}  // namespace postern

@@ -1,0 +1,49 @@
+// The operations that the worker does itself, on descriptors that the broker handed over.
+#ifndef POSTERN_WORKER_FILE_OPERATION_H_
+#define POSTERN_WORKER_FILE_OPERATION_H_
+
+#include <sys/uio.h>
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "worker/descriptor_chain.h"
+#include "worker/open_files.h"
+
+namespace postern {
+
+// One READ, WRITE, FLUSH, FSYNC, FALLOCATE or LSEEK under way. The decoder fills it; Advance()
+// carries it out in one or two steps: what can be done without blocking on the queue's thread, the
+// rest on a pool thread.
+struct FileOperation {
+  enum class Kind { kRead, kWrite, kFlush, kSync, kAllocate, kSeek };
+
+  Kind kind = Kind::kRead;
+  std::shared_ptr<OpenFile> file;
+  uint64_t offset = 0;
+  uint64_t size = 0;  // kRead, kWrite: bytes; kAllocate: length.
+  size_t data_offset =
+      0;  // kRead, kWrite: where the data lies in the chain's writable or readable part.
+  uint32_t flags = 0;  // kWrite: RWF_*; kSync: 1 for data only; kAllocate: mode; kSeek: whence.
+
+  int error = 0;        // The result: an errno, or 0 and
+  uint64_t result = 0;  // bytes moved, or kSeek's offset.
+};
+
+enum class FileProgress {
+  kDone,        // `error` and `result` are final.
+  kWouldBlock,  // Advance() it again with Blocking::kAllowed, on another thread.
+};
+enum class Blocking { kAvoid, kAllowed };
+
+// Carries `operation` on. Data goes between the file and guest memory without a copy here. `ranges`
+// is scratch. With kAvoid a buffered write may still block where the filesystem doesn't know
+// RWF_NOWAIT (ext4): the page cache takes it, and handing each one to another thread would cost
+// more than it saves.
+FileProgress Advance(FileOperation& operation, const DescriptorChain& chain, Blocking blocking,
+                     std::vector<iovec>& ranges);
+
+}  // namespace postern
+
+#endif  // POSTERN_WORKER_FILE_OPERATION_H_

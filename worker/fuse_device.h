@@ -1,0 +1,40 @@
+// The virtio-fs device: one hiprio queue and the request queues, served alike.
+#ifndef POSTERN_WORKER_FUSE_DEVICE_H_
+#define POSTERN_WORKER_FUSE_DEVICE_H_
+
+#include <memory>
+#include <vector>
+
+#include "common/channel.h"
+#include "common/errno_or.h"
+#include "worker/device_queue.h"
+#include "worker/fuse_queue.h"
+#include "worker/io_pool.h"
+#include "worker/queue_thread.h"
+
+namespace postern {
+
+// Every queue serves every opcode, with replies: some drivers send all on the hiprio queue
+// (virtio-fs reference, Windows before 2022). All threads of the worker but the main one are made
+// by Create().
+class FuseDevice : public Device {
+ public:
+  // One queue per channel, at least 2.
+  static ErrnoOr<std::unique_ptr<FuseDevice>> Create(std::vector<Channel> channels,
+                                                     const CachePolicy& cache);
+
+  size_t queue_count() const override { return queues_.size(); }
+  DeviceQueue& queue(size_t index) override { return *queues_[index]; }
+  void Reset() override;
+
+ private:
+  FuseDevice(const CachePolicy& cache, size_t io_threads);
+
+  FuseShared shared_;
+  IoPool io_pool_;
+  std::vector<std::unique_ptr<QueueThread>> queues_;
+};
+
+}  // namespace postern
+
+#endif  // POSTERN_WORKER_FUSE_DEVICE_H_

@@ -1,0 +1,188 @@
+#include "worker/fuse_encode.h"
+
+#include <sys/stat.h>
+
+#include <utility>
+
+#include "common/checked.h"
+
+namespace postern {
+namespace {
+
+// struct dirent's d_type is the file type of st_mode, shifted (IFTODT in dirent.h).
+constexpr int kTypeShift = 12;
+
+// The kernel's encoding of a device number in 32 bits (new_encode_dev(), linux/kdev_t.h).
+uint32_t EncodeDevice(uint32_t major_number, uint32_t minor_number) {
+  return (minor_number & 0xff) | (major_number << 8) | ((minor_number & ~0xffU) << 12);
+}
+
+void FillAttributes(const rpc::Attributes& from, fuse_attr& to) {
+  to.ino = from.ino();
+  to.size = from.size();
+  to.blocks = from.blocks();
+  to.atime = static_cast<uint64_t>(from.atime().seconds());
+  to.mtime = static_cast<uint64_t>(from.mtime().seconds());
+  to.ctime = static_cast<uint64_t>(from.ctime().seconds());
+  to.atimensec = from.atime().nanoseconds();
+  to.mtimensec = from.mtime().nanoseconds();
+  to.ctimensec = from.ctime().nanoseconds();
+  to.mode = from.mode();
+  to.nlink = from.nlink();
+  to.uid = from.uid();
+  to.gid = from.gid();
+  to.rdev = EncodeDevice(from.rdev_major(), from.rdev_minor());
+  to.blksize = from.block_size();
+}
+
+fuse_entry_out MakeEntry(const CachePolicy& cache, const rpc::Entry& entry) {
+  fuse_entry_out out{};
+  out.nodeid = entry.node_id();
+  out.entry_valid = cache.timeout_seconds;
+  out.attr_valid = cache.timeout_seconds;
+  FillAttributes(entry.attributes(), out.attr);
+  if (entry.is_submount()) out.attr.flags = FUSE_ATTR_SUBMOUNT;
+  return out;
+}
+
+void AppendDirent(const rpc::DirectoryListing::Item& item, FusePayload& payload) {
+  fuse_dirent dirent{};
+  dirent.ino = item.ino();
+  dirent.off = item.next_offset();
+  dirent.namelen = Narrow<uint32_t>(item.name().size());
+  dirent.type = item.type();
+  payload.Append(dirent);
+  payload.AppendBytes(std::as_bytes(std::span(item.name())));
+  payload.Align();
+}
+
+}  // namespace
+
+ErrnoOrVoid EncodeNothing(const EncodeContext&, const rpc::Reply& reply, FusePayload&) {
+  if (reply.result_case() != rpc::Reply::RESULT_NOT_SET) return Errno(EIO);
+  return {};
+}
+
+ErrnoOrVoid EncodeEntry(const EncodeContext& context, const rpc::Reply& reply,
+                        FusePayload& payload) {
+  if (!reply.has_entry()) return Errno(EIO);
+  payload.Append(MakeEntry(context.cache, reply.entry()));
+  return {};
+}
+
+ErrnoOrVoid EncodeAttributes(const EncodeContext& context, const rpc::Reply& reply,
+                             FusePayload& payload) {
+  if (!reply.has_attributes()) return Errno(EIO);
+  fuse_attr_out out{};
+  out.attr_valid = context.cache.timeout_seconds;
+  FillAttributes(reply.attributes(), out.attr);
+  payload.Append(out);
+  return {};
+}
+
+ErrnoOrVoid EncodeLinkTarget(const EncodeContext&, const rpc::Reply& reply, FusePayload& payload) {
+  if (reply.result_case() != rpc::Reply::kLinkTarget) return Errno(EIO);
+  payload.AppendBytes(std::as_bytes(std::span(reply.link_target())));
+  return {};
+}
+
+ErrnoOrVoid EncodeOpen(const EncodeContext& context, const rpc::Reply& reply,
+                       FusePayload& payload) {
+  if (!reply.has_opened() || !context.descriptor) return Errno(EIO);
+  const OpenFileId id(reply.opened().open_file_id());
+  context.open_files.Insert(id, std::move(context.descriptor), NodeId(context.header.nodeid));
+  fuse_open_out out{};
+  out.fh = id.value();
+  out.open_flags = context.cache.open_flags;
+  payload.Append(out);
+  return {};
+}
+
+ErrnoOrVoid EncodeCreate(const EncodeContext& context, const rpc::Reply& reply,
+                         FusePayload& payload) {
+  if (!reply.has_created() || !context.descriptor) return Errno(EIO);
+  const rpc::CreatedFile& created = reply.created();
+  const OpenFileId id(created.opened().open_file_id());
+  context.open_files.Insert(id, std::move(context.descriptor), NodeId(created.entry().node_id()));
+  payload.Append(MakeEntry(context.cache, created.entry()));
+  fuse_open_out out{};
+  out.fh = id.value();
+  out.open_flags = context.cache.open_flags;
+  payload.Append(out);
+  return {};
+}
+
+ErrnoOrVoid EncodeOpendir(const EncodeContext& context, const rpc::Reply& reply,
+                          FusePayload& payload) {
+  if (!reply.has_opened()) return Errno(EIO);
+  fuse_open_out out{};
+  out.fh = reply.opened().open_file_id();
+  out.open_flags = context.cache.open_directory_flags;
+  payload.Append(out);
+  return {};
+}
+
+ErrnoOrVoid EncodeReaddir(const EncodeContext&, const rpc::Reply& reply, FusePayload& payload) {
+  if (!reply.has_listing()) return Errno(EIO);
+  for (const auto& item : reply.listing().items()) AppendDirent(item, payload);
+  return {};
+}
+
+ErrnoOrVoid EncodeReaddirplus(const EncodeContext& context, const rpc::Reply& reply,
+                              FusePayload& payload) {
+  if (!reply.has_listing()) return Errno(EIO);
+  for (const auto& item : reply.listing().items()) {
+    if (item.has_entry()) {
+      payload.Append(MakeEntry(context.cache, item.entry()));
+    } else {
+      // nodeid 0: the guest takes the name and asks for the rest if it wants it.
+      fuse_entry_out out{};
+      out.attr.ino = item.ino();
+      out.attr.mode = item.type() << kTypeShift;
+      payload.Append(out);
+    }
+    AppendDirent(item, payload);
+  }
+  return {};
+}
+
+ErrnoOrVoid EncodeStatfs(const EncodeContext&, const rpc::Reply& reply, FusePayload& payload) {
+  if (!reply.has_statistics()) return Errno(EIO);
+  const rpc::FilesystemStatistics& statistics = reply.statistics();
+  fuse_statfs_out out{};
+  out.st.blocks = statistics.blocks();
+  out.st.bfree = statistics.blocks_free();
+  out.st.bavail = statistics.blocks_available();
+  out.st.files = statistics.files();
+  out.st.ffree = statistics.files_free();
+  out.st.bsize = statistics.block_size();
+  out.st.namelen = statistics.name_max();
+  out.st.frsize = statistics.fragment_size();
+  payload.Append(out);
+  return {};
+}
+
+void EncodeWritten(const FileOperation& operation, FusePayload& payload) {
+  fuse_write_out out{};
+  out.size = Narrow<uint32_t>(operation.result);
+  payload.Append(out);
+}
+
+void EncodeOffset(const FileOperation& operation, FusePayload& payload) {
+  payload.Append(fuse_lseek_out{operation.result});
+}
+
+void UndoLookups(const rpc::Reply& reply, rpc::ForgetRequest& forget) {
+  const auto undo = [&forget](const rpc::Entry& entry) {
+    auto& item = *forget.add_items();
+    item.set_node_id(entry.node_id());
+    item.set_count(1);
+  };
+  if (reply.has_entry()) undo(reply.entry());
+  if (reply.has_created()) undo(reply.created().entry());
+  for (const auto& item : reply.listing().items()) {
+    if (item.has_entry()) undo(item.entry());
+  }
+}
+
+}  // namespace postern

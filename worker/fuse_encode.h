@@ -1,0 +1,77 @@
+// Encoders: from the broker's answer, or an operation of the worker's own, to the payload of a FUSE
+// reply.
+#ifndef POSTERN_WORKER_FUSE_ENCODE_H_
+#define POSTERN_WORKER_FUSE_ENCODE_H_
+
+#include <cstddef>
+#include <cstring>
+#include <span>
+#include <type_traits>
+#include <vector>
+
+#include "common/errno_or.h"
+#include "common/unique_fd.h"
+#include "proto/rpc.pb.h"
+#include "worker/file_operation.h"
+#include "worker/fuse_abi.h"
+#include "worker/fuse_session.h"
+#include "worker/open_files.h"
+
+namespace postern {
+
+// A reply's payload, without its header. Reused from reply to reply.
+class FusePayload {
+ public:
+  void Clear() { bytes_.clear(); }
+  template <typename T>
+  void Append(const T& value) {
+    static_assert(std::is_trivially_copyable_v<T>);
+    AppendBytes(std::as_bytes(std::span(&value, 1)));
+  }
+  void AppendBytes(std::span<const std::byte> bytes) {
+    bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
+  }
+  // Zeros up to the next multiple of kFuseRecordAlignment.
+  void Align() {
+    bytes_.resize((bytes_.size() + kFuseRecordAlignment - 1) / kFuseRecordAlignment *
+                  kFuseRecordAlignment);
+  }
+  std::span<const std::byte> bytes() const { return bytes_; }
+
+ private:
+  std::vector<std::byte> bytes_;
+};
+
+// What an encoder may know besides the broker's answer.
+struct EncodeContext {
+  const fuse_in_header& header;
+  const CachePolicy& cache;
+  OpenFiles& open_files;
+  // The descriptor that came with the reply, if any; an encoder that has use for it takes it.
+  UniqueFd& descriptor;
+};
+
+// All of them: EIO if the answer isn't of the kind that the request asks for.
+ErrnoOrVoid EncodeNothing(const EncodeContext&, const rpc::Reply& reply, FusePayload& payload);
+ErrnoOrVoid EncodeEntry(const EncodeContext&, const rpc::Reply& reply, FusePayload& payload);
+ErrnoOrVoid EncodeAttributes(const EncodeContext&, const rpc::Reply& reply, FusePayload& payload);
+ErrnoOrVoid EncodeLinkTarget(const EncodeContext&, const rpc::Reply& reply, FusePayload& payload);
+ErrnoOrVoid EncodeOpen(const EncodeContext&, const rpc::Reply& reply, FusePayload& payload);
+ErrnoOrVoid EncodeCreate(const EncodeContext&, const rpc::Reply& reply, FusePayload& payload);
+ErrnoOrVoid EncodeOpendir(const EncodeContext&, const rpc::Reply& reply, FusePayload& payload);
+ErrnoOrVoid EncodeReaddir(const EncodeContext&, const rpc::Reply& reply, FusePayload& payload);
+ErrnoOrVoid EncodeReaddirplus(const EncodeContext&, const rpc::Reply& reply, FusePayload& payload);
+ErrnoOrVoid EncodeStatfs(const EncodeContext&, const rpc::Reply& reply, FusePayload& payload);
+
+// The payload after a file operation that succeeded; READ has none here, its data is in guest
+// memory already.
+void EncodeWritten(const FileOperation& operation, FusePayload& payload);
+void EncodeOffset(const FileOperation& operation, FusePayload& payload);
+
+// Adds to `forget` what the entries in `reply` have counted: for a reply that never reached the
+// guest.
+void UndoLookups(const rpc::Reply& reply, rpc::ForgetRequest& forget);
+
+}  // namespace postern
+
+#endif  // POSTERN_WORKER_FUSE_ENCODE_H_

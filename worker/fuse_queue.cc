@@ -1,0 +1,316 @@
+#include "worker/fuse_queue.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "common/checked.h"
+#include "common/logging.h"
+
+namespace postern {
+namespace {
+
+// The largest argument part, without a WRITE's data: twice an extended attribute's largest value.
+constexpr size_t kMaxArgumentBytes = 128 * 1024;
+
+// Requests taken in one pass before replies are looked at again.
+constexpr int kRequestsPerPass = 64;
+
+// The id of the one request that the queue makes on its own account. PendingRequest's have a slot
+// in their low half.
+constexpr uint64_t kEndSessionId = uint64_t{1} << 63;
+
+// The largest error that Linux takes from a FUSE server; what lies beyond are codes of the kernel's
+// own (ERESTARTSYS), which would be misunderstood.
+constexpr uint32_t kMaxReplyError = 511;
+
+// The broker knows of no others: it must not answer one that the I/O pool works on, nor end it.
+bool AwaitsBroker(const PendingRequest& request) {
+  return request.operation->route == FuseRoute::kBroker ||
+         request.operation->route == FuseRoute::kInitialize;
+}
+
+bool CarriesDescriptor(const rpc::Reply& reply, const PendingRequest& request) {
+  return reply.has_created() || (reply.has_opened() && request.operation->opcode == FUSE_OPEN);
+}
+
+}  // namespace
+
+FuseQueue::FuseQueue(FuseShared& shared, Channel channel, const EventFd& wake)
+    : shared_(shared),
+      wake_(wake),
+      link_(std::move(channel)),
+      arguments_(std::make_unique<std::byte[]>(kMaxArgumentBytes)) {}
+
+bool FuseQueue::TakeRequests(Virtqueue& virtqueue) {
+  for (int i = 0; i < kRequestsPerPass; ++i) {
+    if (!link_.CanAdd()) {
+      // A failure shows again, and is handled, where replies are taken.
+      if (!link_.Flush().ok() || link_.blocked()) return false;
+    }
+    PendingRequest& request = requests_.Take();
+    switch (virtqueue.Pop(request.chain)) {
+      case Virtqueue::PopResult::kChain:
+        Handle(virtqueue, request);
+        break;
+      case Virtqueue::PopResult::kFailed:
+        requests_.Return(request);
+        break;
+      case Virtqueue::PopResult::kEmpty:
+      case Virtqueue::PopResult::kBroken:
+        requests_.Return(request);
+        return false;
+    }
+  }
+  return true;
+}
+
+void FuseQueue::Handle(Virtqueue& virtqueue, PendingRequest& request) {
+  const DescriptorChain& chain = request.chain;
+  request.operation = nullptr;
+  if (!chain.CopyFromGuest(0, std::as_writable_bytes(std::span(&request.header, 1)))) {
+    // Not even a `unique` to answer to.
+    Complete(virtqueue, request, 0);
+    return;
+  }
+  const fuse_in_header& header = request.header;
+  if (header.len < sizeof(header) || header.len > chain.readable_bytes()) {
+    ReplyError(virtqueue, request, Errno(EINVAL));
+    return;
+  }
+  request.operation = FindFuseOperation(header.opcode);
+  if (request.operation == nullptr) {
+    ReplyError(virtqueue, request, Errno(ENOSYS));
+    return;
+  }
+  if (request.operation->route != FuseRoute::kInitialize && !shared_.session.active()) {
+    ReplyError(virtqueue, request, Errno(EIO));
+    return;
+  }
+  size_t argument_bytes = header.len - sizeof(header);
+  size_t data_bytes = 0;
+  if (header.opcode == FUSE_WRITE && argument_bytes > sizeof(fuse_write_in)) {
+    data_bytes = argument_bytes - sizeof(fuse_write_in);
+    argument_bytes = sizeof(fuse_write_in);
+  }
+  const std::span<std::byte> arguments(arguments_.get(),
+                                       std::min(argument_bytes, kMaxArgumentBytes));
+  if (argument_bytes > kMaxArgumentBytes || !chain.CopyFromGuest(sizeof(header), arguments)) {
+    ReplyError(virtqueue, request, Errno(EINVAL));
+    return;
+  }
+  VLOG(2) << request.operation->name << " node " << header.nodeid << " unique " << header.unique;
+
+  const ErrnoOr<Outcome> outcome = Dispatch(request, arguments, data_bytes);
+  if (!outcome.ok()) {
+    ReplyError(virtqueue, request, outcome.error());
+  } else if (*outcome == Outcome::kPending) {
+    return;
+  } else if (request.operation->route == FuseRoute::kFile) {
+    Finish(virtqueue, request);
+  } else if (request.operation->route == FuseRoute::kInitialize) {
+    if (!ReplyPayload(virtqueue, request,
+                      std::as_bytes(std::span(&request.negotiation.reply, 1)))) {
+      ReplyError(virtqueue, request, Errno(EIO));
+    }
+  } else {
+    Complete(virtqueue, request, 0);
+  }
+}
+
+ErrnoOr<FuseQueue::Outcome> FuseQueue::Dispatch(PendingRequest& request,
+                                                std::span<const std::byte> arguments,
+                                                size_t data_bytes) {
+  const size_t writable = request.chain.writable_bytes();
+  const DecodeContext context{
+      request.header, shared_.session, shared_.open_files, data_bytes,
+      writable < sizeof(fuse_out_header) ? 0 : writable - sizeof(fuse_out_header)};
+  FuseArguments parser(arguments);
+  switch (request.operation->route) {
+    case FuseRoute::kBroker: {
+      rpc::Request& asked = link_.Add(request.rpc_id());
+      const ErrnoOrVoid decoded = request.operation->decode(context, parser, asked);
+      if (!decoded.ok()) {
+        link_.RemoveLast();
+        return decoded.error();
+      }
+      if (request.header.opcode == FUSE_DESTROY) {
+        shared_.session.End();
+        shared_.open_files.Clear();
+      }
+      return Outcome::kPending;
+    }
+    case FuseRoute::kForget:
+      POSTERN_RETURN_IF_ERROR(request.operation->decode(context, parser, link_.Forget()));
+      return Outcome::kComplete;
+    case FuseRoute::kFile:
+      return StartFileOperation(request, context, parser);
+    case FuseRoute::kInitialize:
+      return StartInitialize(request, parser);
+    case FuseRoute::kIgnore:
+      return Outcome::kComplete;
+  }
+  return Errno(ENOSYS);
+}
+
+ErrnoOr<FuseQueue::Outcome> FuseQueue::StartFileOperation(PendingRequest& request,
+                                                          const DecodeContext& context,
+                                                          FuseArguments arguments) {
+  request.file = FileOperation();
+  POSTERN_RETURN_IF_ERROR(request.operation->decode_file(context, arguments, request.file));
+  if (Advance(request.file, request.chain, Blocking::kAvoid, ranges_) == FileProgress::kDone) {
+    return Outcome::kComplete;
+  }
+  shared_.io_pool->Submit(request);
+  return Outcome::kPending;
+}
+
+ErrnoOr<FuseQueue::Outcome> FuseQueue::StartInitialize(PendingRequest& request,
+                                                       FuseArguments arguments) {
+  // Before FUSE_INIT_EXT (7.36) the structure ended after `flags`.
+  const auto init = arguments.TakeAtLeast<fuse_init_in>(offsetof(fuse_init_in, flags2));
+  if (!init) return Errno(EINVAL);
+  POSTERN_ASSIGN_OR_RETURN(request.negotiation, NegotiateFuse(*init, shared_.cache));
+  if (init->major > FUSE_KERNEL_VERSION) return Outcome::kComplete;
+  // The new session begins when the broker has ended the old one.
+  shared_.session.End();
+  shared_.open_files.Clear();
+  rpc::Request& asked = link_.Add(request.rpc_id());
+  asked.mutable_initialize()->set_supplementary_groups(
+      request.negotiation.enabled(kFuseCreateSuppGroup));
+  return Outcome::kPending;
+}
+
+ErrnoOrVoid FuseQueue::TakeReplies(Virtqueue* virtqueue) {
+  while (true) {
+    auto received = link_.Receive();
+    if (received.errno_value() == EAGAIN) return {};
+    if (!received.ok()) return received.error();
+    size_t next_descriptor = 0;
+    for (const rpc::Reply& reply : received->batch->replies()) {
+      if (reply.id() == kEndSessionId && ending_session_) {
+        ending_session_ = false;
+        continue;
+      }
+      PendingRequest* request = requests_.Find(reply.id());
+      if (request == nullptr || virtqueue == nullptr) return Errno(EBADMSG);
+      if (!AwaitsBroker(*request)) return Errno(EBADMSG);
+      UniqueFd descriptor;
+      if (CarriesDescriptor(reply, *request)) {
+        if (next_descriptor == received->descriptors.size()) return Errno(EBADMSG);
+        descriptor = std::move(received->descriptors[next_descriptor++]);
+      }
+      OnReply(*virtqueue, *request, reply, std::move(descriptor));
+    }
+    if (next_descriptor != received->descriptors.size()) return Errno(EBADMSG);
+  }
+}
+
+void FuseQueue::OnReply(Virtqueue& virtqueue, PendingRequest& request, const rpc::Reply& reply,
+                        UniqueFd descriptor) {
+  if (reply.error() != 0) {
+    const int error = reply.error() <= kMaxReplyError ? static_cast<int>(reply.error()) : EIO;
+    ReplyError(virtqueue, request, Errno(error));
+    return;
+  }
+  payload_.Clear();
+  if (request.operation->route == FuseRoute::kInitialize) {
+    shared_.session.Begin(request.negotiation.flags);
+    payload_.Append(request.negotiation.reply);
+  } else {
+    const EncodeContext context{request.header, shared_.cache, shared_.open_files, descriptor};
+    const ErrnoOrVoid encoded = request.operation->encode(context, reply, payload_);
+    if (!encoded.ok()) {
+      ReplyError(virtqueue, request, encoded.error());
+      return;
+    }
+  }
+  if (ReplyPayload(virtqueue, request, payload_.bytes())) return;
+  // The guest will never know of these entries, so it will never forget them.
+  if (link_.CanAdd()) UndoLookups(reply, *link_.Forget().mutable_forget());
+  ReplyError(virtqueue, request, Errno(EIO));
+}
+
+void FuseQueue::PostCompletion(PendingRequest& request) {
+  absl::MutexLock lock(&mutex_);
+  posted_.push_back(&request);
+  // Under the lock (it doesn't block): once the queue's thread has seen the completion, it may
+  // stop, and what `wake_` refers to may go.
+  if (posted_.size() == 1) wake_.Signal();
+}
+
+void FuseQueue::TakeCompletions(Virtqueue* virtqueue) {
+  {
+    absl::MutexLock lock(&mutex_);
+    completed_.swap(posted_);
+  }
+  // A request in the pool keeps its ring from being given back, so there is a virtqueue if there is
+  // a completion.
+  for (PendingRequest* request : completed_) Finish(*virtqueue, *request);
+  completed_.clear();
+}
+
+void FuseQueue::Finish(Virtqueue& virtqueue, PendingRequest& request) {
+  const FileOperation& operation = request.file;
+  if (operation.error != 0) {
+    ReplyError(virtqueue, request, Errno(operation.error));
+    return;
+  }
+  if (operation.kind == FileOperation::Kind::kRead) {
+    // The data is behind the header's place already.
+    if (!WriteHeader(request, 0, operation.result)) {
+      Complete(virtqueue, request, 0);
+      return;
+    }
+    Complete(virtqueue, request, Narrow<uint32_t>(sizeof(fuse_out_header) + operation.result));
+    return;
+  }
+  payload_.Clear();
+  if (request.operation->encode_file != nullptr) {
+    request.operation->encode_file(operation, payload_);
+  }
+  if (!ReplyPayload(virtqueue, request, payload_.bytes())) {
+    ReplyError(virtqueue, request, Errno(EIO));
+  }
+}
+
+void FuseQueue::EndSession() {
+  shared_.session.End();
+  shared_.open_files.Clear();
+  // Nothing is in flight when this is called, so the batch is empty, or waits for the socket and is
+  // small.
+  ending_session_ = true;
+  link_.Add(kEndSessionId).mutable_reset();
+}
+
+bool FuseQueue::WriteHeader(PendingRequest& request, int error, size_t payload_bytes) {
+  fuse_out_header out{};
+  out.len = Narrow<uint32_t>(sizeof(out) + payload_bytes);
+  out.error = -error;
+  out.unique = request.header.unique;
+  return request.chain.CopyToGuest(0, std::as_bytes(std::span(&out, 1)));
+}
+
+bool FuseQueue::ReplyPayload(Virtqueue& virtqueue, PendingRequest& request,
+                             std::span<const std::byte> payload) {
+  const size_t total = sizeof(fuse_out_header) + payload.size();
+  if (total > request.chain.writable_bytes()) return false;
+  if (!WriteHeader(request, 0, payload.size())) return false;
+  if (!request.chain.CopyToGuest(sizeof(fuse_out_header), payload)) return false;
+  Complete(virtqueue, request, Narrow<uint32_t>(total));
+  return true;
+}
+
+void FuseQueue::ReplyError(Virtqueue& virtqueue, PendingRequest& request, Errno error) {
+  // FORGET and its like have no answer, and a chain without room for a header can't take one.
+  const bool replies = request.operation == nullptr || request.operation->replies();
+  const bool written = replies && WriteHeader(request, error.value(), 0);
+  Complete(virtqueue, request, written ? sizeof(fuse_out_header) : 0);
+}
+
+void FuseQueue::Complete(Virtqueue& virtqueue, PendingRequest& request, uint32_t written) {
+  virtqueue.Push(request.chain.head(), written);
+  requests_.Return(request);
+}
+
+}  // namespace postern

@@ -1,0 +1,103 @@
+// The FUSE side of one virtqueue: from requests in the ring to answers in it.
+#ifndef POSTERN_WORKER_FUSE_QUEUE_H_
+#define POSTERN_WORKER_FUSE_QUEUE_H_
+
+#include <absl/base/thread_annotations.h>
+#include <absl/synchronization/mutex.h>
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "common/channel.h"
+#include "common/errno_or.h"
+#include "common/event_fd.h"
+#include "worker/broker_link.h"
+#include "worker/fuse_encode.h"
+#include "worker/fuse_session.h"
+#include "worker/io_pool.h"
+#include "worker/open_files.h"
+#include "worker/pending_request.h"
+#include "worker/virtqueue.h"
+
+namespace postern {
+
+// What all queues of a device share. Outlives them.
+struct FuseShared {
+  CachePolicy cache;  // Constant.
+  FuseSession session;
+  OpenFiles open_files;
+  IoPool* io_pool = nullptr;  // Constant.
+};
+
+// Everything but PostCompletion() belongs to the queue's thread. A request that was taken from the
+// ring is answered exactly once, whatever happens to it, and only by that thread: the used ring has
+// one writer.
+class FuseQueue {
+ public:
+  // `wake` is signalled by PostCompletion(); it outlives the queue.
+  FuseQueue(FuseShared& shared, Channel channel, const EventFd& wake);
+
+  // Takes up to a batch of requests from `virtqueue`, and does or asks for what they want. Returns
+  // whether there may be more.
+  bool TakeRequests(Virtqueue& virtqueue);
+  // Answers what the broker and the I/O pool have finished. Fails if the broker is gone or broke
+  // the protocol: then nothing can go on.
+  ErrnoOrVoid TakeReplies(Virtqueue* virtqueue);
+  void TakeCompletions(Virtqueue* virtqueue);
+  // Sends what was gathered for the broker.
+  ErrnoOrVoid Flush() { return link_.Flush(); }
+
+  // Asks the broker to end the session; session_ended() tells when it has answered.
+  void EndSession();
+  bool session_ended() const { return !ending_session_; }
+
+  const BrokerLink& link() const { return link_; }
+
+  // From an I/O pool thread: `request`'s file operation is done.
+  void PostCompletion(PendingRequest& request) ABSL_LOCKS_EXCLUDED(mutex_);
+
+ private:
+  // The answer to a request that isn't pending: none, or an errno value.
+  enum class Outcome { kPending, kComplete };
+
+  void Handle(Virtqueue& virtqueue, PendingRequest& request);
+  ErrnoOr<Outcome> Dispatch(PendingRequest& request, std::span<const std::byte> arguments,
+                            size_t data_bytes);
+  ErrnoOr<Outcome> StartFileOperation(PendingRequest& request, const DecodeContext& context,
+                                      FuseArguments arguments);
+  ErrnoOr<Outcome> StartInitialize(PendingRequest& request, FuseArguments arguments);
+
+  void OnReply(Virtqueue& virtqueue, PendingRequest& request, const rpc::Reply& reply,
+               UniqueFd descriptor);
+  // The end of a file operation.
+  void Finish(Virtqueue& virtqueue, PendingRequest& request);
+
+  // Each ends the request. A reply that doesn't fit the guest's buffer becomes EIO.
+  void Complete(Virtqueue& virtqueue, PendingRequest& request, uint32_t written);
+  void ReplyError(Virtqueue& virtqueue, PendingRequest& request, Errno error);
+  // False, and not ended, if `payload` doesn't fit.
+  [[nodiscard]] bool ReplyPayload(Virtqueue& virtqueue, PendingRequest& request,
+                                  std::span<const std::byte> payload);
+  bool WriteHeader(PendingRequest& request, int error, size_t payload_bytes);
+
+  FuseShared& shared_;
+  const EventFd& wake_;
+  BrokerLink link_;
+  PendingRequests requests_{this};
+  bool ending_session_ = false;
+
+  // Scratch of the queue's thread.
+  std::unique_ptr<std::byte[]> arguments_;
+  FusePayload payload_;
+  std::vector<iovec> ranges_;
+  std::vector<PendingRequest*> completed_;
+
+  absl::Mutex mutex_;
+  std::vector<PendingRequest*> posted_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace postern
+
+#endif  // POSTERN_WORKER_FUSE_QUEUE_H_

@@ -1,0 +1,53 @@
+#include "worker/io_pool.h"
+
+#include <absl/synchronization/blocking_counter.h>
+#include <pthread.h>
+
+#include "worker/fuse_queue.h"
+#include "worker/pending_request.h"
+
+namespace postern {
+
+IoPool::IoPool(size_t threads) {
+  absl::BlockingCounter started(static_cast<int>(threads));
+  for (size_t i = 0; i < threads; ++i) {
+    threads_.emplace_back([this, &started] {
+      pthread_setname_np(pthread_self(), "file-io");
+      started.DecrementCount();
+      Run();
+    });
+  }
+  // What a thread needs to start must not meet the seccomp filter.
+  started.Wait();
+}
+
+IoPool::~IoPool() {
+  {
+    absl::MutexLock lock(&mutex_);
+    stopping_ = true;
+  }
+  for (std::thread& thread : threads_) thread.join();
+}
+
+void IoPool::Submit(PendingRequest& request) {
+  absl::MutexLock lock(&mutex_);
+  waiting_.push_back(&request);
+}
+
+void IoPool::Run() {
+  std::vector<iovec> ranges;
+  while (true) {
+    PendingRequest* request = nullptr;
+    {
+      absl::MutexLock lock(&mutex_);
+      mutex_.Await(absl::Condition(this, &IoPool::HasWorkLocked));
+      if (waiting_.empty()) return;
+      request = waiting_.front();
+      waiting_.pop_front();
+    }
+    Advance(request->file, request->chain, Blocking::kAllowed, ranges);
+    request->queue->PostCompletion(*request);
+  }
+}
+
+}  // namespace postern

@@ -1,0 +1,44 @@
+// Threads for file I/O that would block a queue.
+#ifndef POSTERN_WORKER_IO_POOL_H_
+#define POSTERN_WORKER_IO_POOL_H_
+
+#include <absl/base/thread_annotations.h>
+#include <absl/synchronization/mutex.h>
+
+#include <cstddef>
+#include <deque>
+#include <thread>
+#include <vector>
+
+namespace postern {
+
+struct PendingRequest;
+
+// Carries file operations to their end and gives the requests back to their queues. Shared by all
+// queues; Submit() is thread-safe. All threads are made by the constructor.
+class IoPool {
+ public:
+  explicit IoPool(size_t threads);
+  // Finishes what was submitted.
+  ~IoPool();
+  IoPool(const IoPool&) = delete;
+  IoPool& operator=(const IoPool&) = delete;
+
+  // The request's chain and file operation are the pool's until FuseQueue::PostCompletion().
+  void Submit(PendingRequest& request);
+
+ private:
+  void Run();
+  bool HasWorkLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return stopping_ || !waiting_.empty();
+  }
+
+  absl::Mutex mutex_;
+  std::deque<PendingRequest*> waiting_ ABSL_GUARDED_BY(mutex_);
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace postern
+
+#endif  // POSTERN_WORKER_IO_POOL_H_

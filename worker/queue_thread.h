@@ -1,0 +1,100 @@
+// The thread that serves one virtqueue.
+#ifndef POSTERN_WORKER_QUEUE_THREAD_H_
+#define POSTERN_WORKER_QUEUE_THREAD_H_
+
+#include <absl/base/thread_annotations.h>
+#include <absl/synchronization/mutex.h>
+
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "common/channel.h"
+#include "common/event_fd.h"
+#include "common/unique_fd.h"
+#include "worker/device_queue.h"
+#include "worker/fuse_queue.h"
+
+namespace postern {
+
+// Waits on the ring's kick, on its RPC channel and on commands of the connection's thread; whatever
+// there is, it does it on its own thread, so the ring needs no lock. If the broker goes away
+// nothing can be served any more, and the process ends.
+class QueueThread : public DeviceQueue {
+ public:
+  // Starts the thread. `shared` outlives it. `name` is at most 15 bytes.
+  QueueThread(FuseShared& shared, Channel channel, EventFd wake, std::string name);
+  ~QueueThread() override;
+
+  // DeviceQueue. Each returns when the thread has done it.
+  void Start(Ring ring) override;
+  Ring Stop() override;
+  void SetEnabled(bool enabled) override;
+  void SetCall(UniqueFd call) override;
+  void SetError(UniqueFd error) override;
+
+  // Has the broker end the FUSE session over this queue's channel. Precondition: stopped.
+  void EndSession();
+
+ private:
+  enum class Action {
+    kNone,
+    kStart,
+    kStop,
+    kEnable,
+    kDisable,
+    kSetCall,
+    kSetError,
+    kEndSession,
+    kQuit
+  };
+  struct Command {
+    Action action = Action::kNone;
+    Ring ring;
+    UniqueFd fd;
+  };
+
+  // Hands `command` to the thread and waits until it is done; kStop gives the ring back.
+  Ring Execute(Command command) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  void Run();
+  // Begins a command, if one waits. Returns false for kQuit.
+  bool BeginCommand() ABSL_LOCKS_EXCLUDED(mutex_);
+  // Ends it if its condition holds.
+  void EndCommand() ABSL_LOCKS_EXCLUDED(mutex_);
+  bool CommandDoneLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return waiting_.action == Action::kNone;
+  }
+
+  // Whether requests are to be taken from the ring now.
+  bool serving() const;
+  // Whether nothing taken from the ring is unanswered.
+  bool drained() const;
+  void PublishUsed();
+  void ReportBroken();
+  // Sleeps until there is something to do.
+  void Wait();
+
+  // The thread's own.
+  FuseShared& shared_;
+  const EventFd wake_;
+  FuseQueue fuse_;
+  const std::string name_;
+  Ring ring_;
+  bool enabled_ = false;
+  bool draining_ = false;  // kStop or kDisable is under way.
+  bool broken_reported_ = false;
+  UniqueFd call_;
+  UniqueFd error_;
+  Action current_ = Action::kNone;
+
+  absl::Mutex mutex_;
+  Command waiting_ ABSL_GUARDED_BY(mutex_);     // kNone once it is done.
+  bool begun_ ABSL_GUARDED_BY(mutex_) = false;  // The thread has seen waiting_.
+
+  std::thread thread_;  // Last: it uses all of the above.
+};
+
+}  // namespace postern
+
+#endif  // POSTERN_WORKER_QUEUE_THREAD_H_
