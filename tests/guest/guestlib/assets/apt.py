@@ -7,7 +7,6 @@ system's own configuration names, so that no host name is written here.
 import os
 import subprocess
 from pathlib import Path
-from urllib.parse import urlparse, unquote
 
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 HOST_SUITE = "bookworm"
@@ -139,7 +138,7 @@ class Apt:
         into.mkdir(parents=True, exist_ok=True)
         run(["apt-get", "-q", "source", "--download-only", package], env=self._env(), cwd=into)
         for path in sorted(into.iterdir()):
-            if ".orig.tar." in unquote(urlparse(path.name).path) and not path.name.endswith(".asc"):
+            if ".orig.tar." in path.name and not path.name.endswith(".asc"):
                 return path
         raise AptError(f"expected an .orig.tar file in source package {package}, saw {sorted(into.iterdir())}")
 

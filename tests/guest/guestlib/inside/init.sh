@@ -1,0 +1,32 @@
+#!/bin/busybox sh
+# PID 1 of the guest: loads the modules, mounts the share at /mnt, runs the case's script, powers off.
+/bin/busybox --install -s /bin
+export PATH=/bin HOME=/root
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs devtmpfs /dev 2>/dev/null || true # some kernels have mounted it already
+mount -t tmpfs tmpfs /tmp
+
+. /guest/report.sh
+report_open
+while read -r module; do
+    insmod "/guest/modules/$module" || report_exit "insmod $module failed" 101
+done < /guest/modules/order
+
+mount -t virtiofs "$TAG" /mnt $MOUNT_OPTIONS || report_exit "mounting tag $TAG failed" 102
+
+if [ "$SHARE_IS_ROOT" = 1 ]; then
+    # The second stage finds its things below one directory of the new root.
+    mkdir -p /mnt/.guest /mnt/proc /mnt/sys /mnt/dev /mnt/tmp
+    cp -r /guest /bin/busybox /mnt/.guest/
+    mount -t devtmpfs devtmpfs /mnt/dev
+    umount /tmp /proc /sys
+    exec switch_root /mnt /.guest/busybox sh /.guest/guest/second_stage.sh
+fi
+
+cd /mnt
+sh /guest/run_case.sh > "$REPORT" 2>&1
+status=$?
+cd /
+umount /mnt || report_exit "umount /mnt failed after the script, which ended with $status" 103
+report_exit "" $status

@@ -1,0 +1,202 @@
+"""Runs one case: share, daemon, guest, verdict, and proof that nothing is left behind."""
+
+import os
+import secrets
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from guestlib import accel, initramfs
+from guestlib.case import Case, Outcome
+from guestlib.daemon import END_LIMIT, Daemon
+from guestlib.failure import CaseFailure, CaseSkipped, expect
+from guestlib.machine import MachineSettings, QemuMachine, UmlMachine
+from guestlib.process import kill_leftovers, living_children, wait_until
+from guestlib.report import Report, parse
+
+TAG = "share"
+LEFTOVER_LIMIT = 5
+LOG_TAIL = 60
+
+
+@dataclass(frozen=True)
+class Options:
+    daemon: str
+    daemon_options: tuple[str, ...]
+    assets: Path
+    qemu: str
+    keep: bool
+    leaves_files: bool  # a peer that leaves its socket and pid file behind
+
+
+class Run:
+    """The state of one case while it runs; `directory` holds all of it."""
+
+    def __init__(self, case: Case, options: Options, share: Path | None = None) -> None:
+        self.case = case
+        self.options = options
+        self.acceleration = ""
+        self.nonce = secrets.token_hex(8)
+        self.directory = Path(tempfile.mkdtemp(prefix=f"postern-guest-{case.name}-"))
+        # The daemon's processes may run as other users, who must be able to reach the share.
+        self.directory.chmod(0o755)
+        self.share = share or self.directory / "share"
+        self.sockets = self.directory / "sockets"
+        self.scratch = self.directory / "scratch"
+        for path in (self.share, self.sockets, self.scratch):
+            path.mkdir(exist_ok=True)
+        self.daemon: Daemon | None = None
+        self.machine: QemuMachine | UmlMachine | None = None
+        self.said = Report()
+
+    def report(self) -> Report:
+        assert self.machine is not None
+        return parse(self.machine.report, self.nonce)
+
+    def wait_for(self, condition: Callable[[], bool], what: str, limit: float) -> None:
+        """Waits for something that the guest brings about; fails at once when the guest or the daemon has ended."""
+        wait_until(lambda: condition() or self._has_ended(), limit)
+        if not condition():
+            ended = self.machine.process.status(), self.daemon.process.status()
+            raise CaseFailure(f"expected {what} within {limit} s, saw no such thing "
+                              f"(exit status of machine and daemon: {ended[0]}, {ended[1]})")
+
+    def wait_for_line(self, line: str, limit: float) -> None:
+        """Waits until the guest's script has said this line."""
+        self.wait_for(lambda: line in self.report().lines, f"the guest to say {line!r}", limit)
+
+    def _has_ended(self) -> bool:
+        return self.machine.process.status() is not None or self.daemon.process.status() is not None
+
+    def execute(self) -> None:
+        case = self.case
+        if case.own_filesystem:
+            subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755,size=128m", "share", self.share], check=True)
+        if case.setup:
+            case.setup(self.share, self.options.assets)
+        self._start_daemon()
+        self._start_machine()
+        if case.during:
+            case.during(self)
+        seen = self._finish_guest()
+        self.daemon.expect_end()
+        self._expect_nothing_left()
+        if case.verify:
+            case.verify(Outcome(self.share, seen))
+
+    def _start_daemon(self) -> None:
+        # Where a daemon puts temporary files is its own affair, as long as it takes them away.
+        env = {**os.environ, "TMPDIR": str(self.scratch)}
+        options = [*self.options.daemon_options, *self.case.daemon_options]
+        self.daemon = Daemon(self.options.daemon, self.share, self.sockets, self.directory / "daemon.log", options, env)
+        self.daemon.wait_for_socket()
+
+    def _start_machine(self) -> None:
+        case, assets = self.case, self.options.assets
+        kernel = assets / ("uml" if case.kernel == "uml" else f"kernel-{case.kernel}")
+        kind = UmlMachine if case.kernel == "uml" else QemuMachine
+        settings = initramfs.GuestSettings(self.nonce, kind.report_device, TAG, case.mount_options, case.share_is_root,
+                                           case.script)
+        initrd = self.directory / "initrd"
+        initrd.write_bytes(initramfs.build(kernel, assets / "busybox/busybox", settings))
+        machine = MachineSettings(kernel, initrd, self.daemon.socket, TAG, case.memory_mib, case.cpus, case.queues,
+                                  case.boots > 1, self.directory)
+        if case.kernel == "uml":
+            self.acceleration = "uml"
+            self.machine = UmlMachine(machine)
+            return
+        program = self.options.qemu if case.qemu == "system" else str(assets / "peers" / case.qemu)
+        self.acceleration = accel.choose(program, assets)
+        self.machine = QemuMachine(program, self.acceleration, machine)
+
+    def _finish_guest(self) -> Report:
+        limit = self.case.time_limit
+        wait_until(self._has_ended, limit)
+        if self._has_ended():  # the one that ends first is followed by the other at once, unless something is wrong
+            limit = END_LIMIT
+            self.machine.process.wait(limit)
+        status = self.machine.process.status()
+        seen = self.said = self.report()
+        if status is None:
+            ended = self.daemon.process.status()
+            raise CaseFailure(f"guest: expected it to power off within {limit} s, it still runs"
+                              + ("" if ended is None else f", and the daemon has ended with status {ended}"))
+        if status != 0:
+            raise CaseFailure(f"{self.case.qemu} machine: expected exit status 0, saw {status}")
+        if seen.status is None:
+            raise CaseFailure(f"guest: expected an exit marker in its report, saw none after {seen.boots} boot(s)")
+        if seen.status != 0:
+            said = next((line for line in reversed(seen.lines) if line.strip()), "nothing")
+            raise CaseFailure(f"guest: expected its script to end with status 0, saw {seen.status}; "
+                              f"it said last: {said}")
+        expect("guest: number of boots", self.case.boots, seen.boots)
+        return seen
+
+    def _expect_nothing_left(self) -> None:
+        if not wait_until(lambda: not living_children(), LEFTOVER_LIMIT):
+            left = [f"{process.pid} ({process.name})" for process in living_children()]
+            raise CaseFailure(f"processes: expected none after the daemon's end, saw {', '.join(left)}")
+        if not self.options.leaves_files:
+            expect("files in the socket's directory after the daemon's end", [],
+                   sorted(path.name for path in self.sockets.iterdir()))
+        expect("temporary files after the daemon's end", [], sorted(path.name for path in self.scratch.iterdir()))
+        self._expect_no_mounts()
+
+    def _mounts(self) -> list[str]:
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as table:
+            return [line.split()[4] for line in table if line.split()[4].startswith(str(self.directory))]
+
+    def _expect_no_mounts(self) -> None:
+        own = [str(self.share)] if self.case.own_filesystem else []
+        expect("mounts below the run's directory", own, self._mounts())
+
+    def show_logs(self) -> None:
+        """Prints the end of every log of the run."""
+        for path in sorted(self.directory.glob("*.log")):
+            lines = path.read_bytes().decode("utf-8", errors="replace").replace("\r", "").splitlines()
+            if lines:
+                print(f"--- {path.name}{f' (last {LOG_TAIL} lines)' if len(lines) > LOG_TAIL else ''}")
+                print("\n".join(lines[-LOG_TAIL:]))
+
+    def end(self) -> None:
+        """Ends what still runs and removes the run's directory."""
+        for part in (self.machine, self.daemon):
+            if part is not None:
+                part.process.kill()
+        kill_leftovers()
+        if isinstance(self.machine, UmlMachine):
+            self.machine.close()
+        if self.case.own_filesystem and str(self.share) in self._mounts():
+            subprocess.run(["umount", self.share], check=True)
+        if self.options.keep:
+            print(f"kept: {self.directory}")
+        elif not self._mounts():  # never delete through a mount that somebody left there
+            shutil.rmtree(self.directory)
+
+
+def lacking(case: Case, options: Options) -> str | None:
+    """What this case would need and this system doesn't have."""
+    if os.geteuid() != 0:
+        return "needs root: the share gets files of several users"
+    if case.kernel != "uml" and case.qemu == "system" and shutil.which(options.qemu) is None:
+        return f"{options.qemu} is not installed"
+    return None
+
+
+def run_case(case: Case, options: Options, share: Path | None = None) -> Run:
+    """Runs the case to its end, on a share of its own or a given one; raises CaseFailure or CaseSkipped."""
+    reason = lacking(case, options)
+    if reason:
+        raise CaseSkipped(reason)
+    run = Run(case, options, share)
+    try:
+        run.execute()
+        return run
+    except CaseFailure:
+        run.show_logs()
+        raise
+    finally:
+        run.end()

@@ -1,0 +1,135 @@
+#include "tests/integration/launcher/launcher_fixture.h"
+
+#include <poll.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+namespace postern {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr std::chrono::seconds kPatience{20};
+constexpr int kPollMilliseconds = 2;
+constexpr char kSetpriv[] = "/usr/bin/setpriv";
+
+bool PlainUserMayRun(const char* program) {
+  const pid_t pid = fork();
+  if (pid == 0) {
+    const bool may = setgid(kPlainGid) == 0 && setuid(kPlainUid) == 0 && access(program, X_OK) == 0;
+    _exit(may ? 0 : 1);
+  }
+  int status = -1;
+  waitpid(pid, &status, 0);
+  return status == 0;
+}
+
+template <typename Condition>
+bool Eventually(Condition&& condition) {
+  const auto deadline = Clock::now() + kPatience;
+  while (!condition()) {
+    if (Clock::now() >= deadline) return false;
+    poll(nullptr, 0, kPollMilliseconds);
+  }
+  return true;
+}
+
+}  // namespace
+
+LauncherTest::LauncherTest() {
+  std::filesystem::create_directory(share());
+  std::filesystem::create_directory(Path("run"));
+}
+
+void LauncherTest::CreateFile(const std::string& path, const std::string& text) const {
+  std::ofstream(path) << text;
+}
+
+void LauncherTest::StartRaw(const Words& options, const Words& prefix) {
+  vmm::DaemonProcess::Options settings;
+  settings.command = prefix;
+  settings.command.push_back(POSTERND_PATH);
+  settings.command.insert(settings.command.end(), options.begin(), options.end());
+  settings.socket_path = socket_path();
+  settings.stderr_path = Path("log");
+  std::filesystem::remove(settings.stderr_path);
+  auto daemon = vmm::DaemonProcess::Start(settings);
+  ASSERT_TRUE(daemon.ok()) << daemon.status();
+  daemon_ = std::move(*daemon);
+}
+
+void LauncherTest::Start(const Words& options) {
+  Words all = {"--shared-dir", share(), "--socket-path", socket_path()};
+  all.insert(all.end(), options.begin(), options.end());
+  StartRaw(all);
+}
+
+void LauncherTest::StartAsPlainUser(const Words& options) {
+  if (geteuid() != 0) GTEST_SKIP() << "only root can become another user";
+  if (!PlainUserMayRun(POSTERND_PATH)) GTEST_SKIP() << "others can't reach the build directory";
+  if (!PlainUserMayRun(kSetpriv)) GTEST_SKIP() << "no setpriv here";
+  for (const std::string& path : {share(), Path("run")}) {
+    ASSERT_EQ(chown(path.c_str(), kPlainUid, kPlainGid), 0);
+  }
+  Words all = {"--shared-dir", share(), "--socket-path", socket_path()};
+  all.insert(all.end(), options.begin(), options.end());
+  StartRaw(all, {kSetpriv, "--reuid=" + std::to_string(kPlainUid),
+                 "--regid=" + std::to_string(kPlainGid), "--clear-groups"});
+}
+
+bool LauncherTest::HasLogged(const std::string& text) {
+  bool ended = false;
+  Eventually([&] {
+    // In this order: what was written before the end is found.
+    ended = daemon().WaitForExit(std::chrono::milliseconds(0)).has_value();
+    return ended || daemon().Output().find(text) != std::string::npos;
+  });
+  return daemon().Output().find(text) != std::string::npos;
+}
+
+void LauncherTest::StartAndWait(const Words& options) {
+  Start(options);
+  ASSERT_TRUE(HasLogged(kReadyLine)) << daemon().Output();
+}
+
+UniqueFd LauncherTest::Connect() {
+  auto connection = daemon().Connect();
+  EXPECT_TRUE(connection.ok()) << connection.status();
+  EXPECT_TRUE(HasLogged("Client connected, servicing requests")) << daemon().Output();
+  return connection.ok() ? std::move(*connection) : UniqueFd();
+}
+
+pid_t LauncherTest::ProcessNamed(const std::string& name) {
+  const pid_t pid = daemon().ProcessNamed(name);
+  EXPECT_NE(pid, 0) << "not exactly one " << name;
+  return pid;
+}
+
+void LauncherTest::SignalProcess(const std::string& name, int signal) {
+  const pid_t pid = ProcessNamed(name);
+  if (pid > 0) kill(pid, signal);  // 0 would be our own process group.
+}
+
+void LauncherTest::ExpectNothingLeft() {
+  EXPECT_TRUE(daemon().Leftovers(kPatience).empty());
+  EXPECT_FALSE(std::filesystem::exists(socket_path()));
+  EXPECT_FALSE(std::filesystem::exists(pid_path()));
+}
+
+Words LauncherTest::LogLines(char severity) {
+  Words lines;
+  std::istringstream output(daemon().Output());
+  for (std::string line; std::getline(output, line);) {
+    if (line.size() > 1 && line[0] == severity && line[1] == '2') lines.push_back(line);
+  }
+  return lines;
+}
+
+}  // namespace postern

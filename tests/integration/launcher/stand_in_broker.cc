@@ -1,0 +1,95 @@
+// Stands in for postern-broker in the launcher's tests: goes through its start, its jail and its
+// end, and looks around from inside in between. Names in the shared directory tell it to misbehave.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <string>
+#include <thread>
+
+#include "common/logging.h"
+#include "sandbox/child.h"
+#include "sandbox/jail.h"
+
+namespace postern {
+namespace {
+
+bool Exists(const BrokerJail& jail, const char* name) {
+  return faccessat(jail.root.get(), name, F_OK, 0) == 0;
+}
+
+// What the broker's operations rest on, from a thread that acts for another user. Empty if all is
+// well.
+std::string Probe(const BrokerJail& jail, bool switch_user) {
+  // Raw, as only this thread's ids may change: the main thread's parent-death signal would be lost.
+  if (switch_user && syscall(SYS_setresuid, -1, 12345, -1) != 0) return "switching the user";
+  const UniqueFd share(openat(jail.root.get(), ".", O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!share) return "opening the share";
+  const std::string number = std::to_string(share.get());
+  const UniqueFd reopened(
+      openat(jail.proc_self_fd.get(), number.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!reopened) return "reopening a descriptor through /proc/self/fd";
+  if (switch_user && syscall(SYS_setresuid, -1, 0, -1) != 0) return "switching back";
+  char text[4096];
+  if (read(jail.mountinfo.get(), text, sizeof(text)) <= 0) return "reading mountinfo";
+  return "";
+}
+
+// Whether ".." of the descriptor directory leads anywhere.
+bool HasParent(const BrokerJail& jail) {
+  struct stat own;
+  struct stat parent;
+  return fstatat(jail.proc_self_fd.get(), ".", &own, 0) != 0 ||
+         fstatat(jail.proc_self_fd.get(), "..", &parent, 0) != 0 || own.st_ino != parent.st_ino;
+}
+
+int Run() {
+  absl::StatusOr<BrokerStart> start = ReceiveBrokerStart("stand-in-broker");
+  if (!start.ok()) {
+    LOG(ERROR) << Text(start.status());
+    return 1;
+  }
+  const config::BrokerConfig& config = start->config;
+  absl::StatusOr<BrokerJail> jail = EnterBrokerJail(config);
+  if (!jail.ok()) {
+    LOG(ERROR) << Text(jail.status());
+    return 1;
+  }
+  if (Exists(*jail, "fail-at-start")) {
+    LOG(ERROR) << "failing at the start";
+    return 3;
+  }
+  const bool is_namespace = config.common().sandbox() == config::SANDBOX_MODE_NAMESPACE;
+  if (is_namespace && HasParent(*jail)) {
+    LOG(ERROR) << "/proc/self/fd has a parent";
+    return 1;
+  }
+  const bool switch_user = geteuid() == 0;
+  int gate[2];
+  if (pipe2(gate, O_CLOEXEC) != 0) return 1;
+  std::string problem;
+  std::thread thread([&] {
+    char byte;
+    if (read(gate[0], &byte, 1) == 1) problem = Probe(*jail, switch_user);
+  });
+  if (absl::Status sealed = SealBroker(config); !sealed.ok()) {
+    LOG(ERROR) << Text(sealed);
+    return 1;
+  }
+  if (write(gate[1], "", 1) != 1) return 1;
+  thread.join();
+  if (!problem.empty()) {
+    LOG(ERROR) << "in the jail: " << problem;
+    return 1;
+  }
+  if (!ReportState(start->control, config::ChildStatus::STATE_READY).ok()) return 1;
+  while (start->control.Receive(0).ok()) {
+  }
+  return 0;
+}
+
+}  // namespace
+}  // namespace postern
+
+int main() { return postern::Run(); }

@@ -1,0 +1,154 @@
+// What /proc says of the processes while they serve: the promises of the jails, checked from
+// outside.
+#include <unistd.h>
+
+#include <sstream>
+
+#include "tests/integration/share/share_fixture.h"
+
+namespace postern {
+namespace {
+
+using testing::Each;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+using vmm::NamespaceOf;
+using vmm::OpenDescriptors;
+using vmm::RootListing;
+using vmm::StatusField;
+
+// Serving, with requests of every kind behind them, so that all threads have worked.
+class JailFactsTest : public ShareTest {
+ protected:
+  void SetUp() override {
+    POSTERN_ONLY("they are a single process");
+    ASSERT_NO_FATAL_FAILURE(ShareTest::SetUp());
+    WriteHost("file", "content");
+    ASSERT_OK_AND_ASSIGN(const vmm::CreatedFile created, fuse().Create(kRoot, "new", O_RDWR));
+    ASSERT_OK(
+        fuse().WriteString(vmm::NodeOf(created.entry), vmm::HandleOf(created.opened), 0, "x"));
+    ASSERT_OK(fuse().Opendir(kRoot));
+    launcher_ = daemon().pid();
+    worker_ = daemon().ProcessNamed("postern-worker");
+    broker_ = daemon().ProcessNamed("postern-broker");
+    ASSERT_NE(worker_, 0) << "not exactly one process of that name";
+    ASSERT_NE(broker_, 0) << "not exactly one process of that name";
+  }
+  void TearDown() override {
+    if (daemon_) ShareTest::TearDown();
+  }
+
+  // A field of each of the process's threads: credentials and filters are per thread.
+  static std::vector<std::string> EachThreads(pid_t process, std::string_view field) {
+    std::vector<std::string> values;
+    for (const pid_t thread : vmm::Threads(process)) values.push_back(StatusField(thread, field));
+    EXPECT_THAT(values, Not(IsEmpty()));
+    return values;
+  }
+
+  pid_t launcher_ = 0;
+  pid_t worker_ = 0;
+  pid_t broker_ = 0;
+};
+
+TEST_F(JailFactsTest, WorkerHasNoCapabilityInAnySet) {
+  for (const char* set : {"CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"}) {
+    EXPECT_THAT(EachThreads(worker_, set), Each("0000000000000000")) << set;
+  }
+}
+
+TEST_F(JailFactsTest, WorkerHasIdsOfItsOwn) {
+  if (geteuid() != 0) GTEST_SKIP() << "a plain user's worker keeps its uid";
+  for (const char* field : {"Uid", "Gid"}) {
+    for (const std::string& value : EachThreads(worker_, field)) {
+      std::istringstream words(value);
+      int real = 0, effective = 0, saved = 0, filesystem = 0;
+      words >> real >> effective >> saved >> filesystem;
+      EXPECT_NE(real, 0) << field;
+      EXPECT_EQ(effective, real) << field;
+      EXPECT_EQ(saved, real) << field;
+      EXPECT_EQ(filesystem, real) << field;
+    }
+  }
+  EXPECT_THAT(EachThreads(worker_, "Groups"), Each(""));
+}
+
+TEST_F(JailFactsTest, WorkerAndBrokerAreFiltered) {
+  EXPECT_THAT(EachThreads(worker_, "Seccomp"), Each("2"));
+  EXPECT_THAT(EachThreads(broker_, "Seccomp"), Each("2"));
+  EXPECT_THAT(EachThreads(worker_, "NoNewPrivs"), Each("1"));
+  EXPECT_THAT(EachThreads(broker_, "NoNewPrivs"), Each("1"));
+}
+
+TEST_F(JailFactsTest, BrokerHasFileCapabilitiesOnly) {
+  if (geteuid() != 0) GTEST_SKIP() << "a plain user has none to give";
+  // CHOWN, DAC_OVERRIDE, DAC_READ_SEARCH, FOWNER, FSETID, SETGID, SETUID, MKNOD, SETFCAP: bits of
+  // linux/capability.h.
+  const uint64_t file_capabilities = (uint64_t{1} << 0) | (uint64_t{1} << 1) | (uint64_t{1} << 2) |
+                                     (uint64_t{1} << 3) | (uint64_t{1} << 4) | (uint64_t{1} << 6) |
+                                     (uint64_t{1} << 7) | (uint64_t{1} << 27) | (uint64_t{1} << 31);
+  for (const char* set : {"CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"}) {
+    for (const std::string& value : EachThreads(broker_, set)) {
+      EXPECT_EQ(std::stoull(value, nullptr, 16) & ~file_capabilities, 0u) << set << " " << value;
+    }
+  }
+}
+
+TEST_F(JailFactsTest, WorkersRootIsEmpty) {
+  ASSERT_OK_AND_ASSIGN(const std::vector<std::string> names, RootListing(worker_));
+  EXPECT_THAT(names, IsEmpty());
+}
+
+TEST_F(JailFactsTest, BrokersRootIsTheSharedDirectory) {
+  ASSERT_OK_AND_ASSIGN(const std::vector<std::string> names, RootListing(broker_));
+  EXPECT_THAT(names, testing::UnorderedElementsAre("file", "new"));
+}
+
+TEST_F(JailFactsTest, GuestMemoryIsMappedInTheWorkerAndNowhereElse) {
+  EXPECT_THAT(vmm::Maps(worker_), HasSubstr(vmm::GuestMemory::kFileName));
+  for (const pid_t process : {broker_, launcher_}) {
+    EXPECT_THAT(vmm::Maps(process), Not(IsEmpty()));
+    EXPECT_THAT(vmm::Maps(process), Not(HasSubstr(vmm::GuestMemory::kFileName)));
+    ASSERT_OK_AND_ASSIGN(const std::vector<std::string> descriptors, OpenDescriptors(process));
+    EXPECT_THAT(descriptors, Each(Not(HasSubstr(vmm::GuestMemory::kFileName))));
+  }
+}
+
+TEST_F(JailFactsTest, WorkerHoldsNoDirectory) {
+  // A directory's descriptor would be a way to name things.
+  ASSERT_OK_AND_ASSIGN(const std::vector<std::string> numbers, vmm::ListDescriptors(worker_));
+  for (const std::string& number : numbers) {
+    struct stat status;
+    ASSERT_EQ(stat(("/proc/" + std::to_string(worker_) + "/fd/" + number).c_str(), &status), 0);
+    EXPECT_FALSE(S_ISDIR(status.st_mode)) << number;
+  }
+}
+
+TEST_F(JailFactsTest, WorkerAndBrokerLeftOurNamespaces) {
+  for (const pid_t process : {worker_, broker_}) {
+    for (const char* name : {"net", "pid", "mnt", "ipc"}) {
+      ASSERT_OK_AND_ASSIGN(const std::string theirs, NamespaceOf(process, name));
+      ASSERT_OK_AND_ASSIGN(const std::string ours, NamespaceOf(getpid(), name));
+      EXPECT_NE(theirs, ours) << process << " " << name;
+    }
+  }
+}
+
+TEST_F(JailFactsTest, WorkerAndBrokerDontShareThePidAndMountNamespaces) {
+  for (const char* name : {"pid", "mnt"}) {
+    ASSERT_OK_AND_ASSIGN(const std::string worker, NamespaceOf(worker_, name));
+    ASSERT_OK_AND_ASSIGN(const std::string broker, NamespaceOf(broker_, name));
+    EXPECT_NE(worker, broker) << name;
+  }
+}
+
+TEST_F(JailFactsTest, WorkerCantBeDebuggedOrDumped) {
+  // A non-dumpable process's /proc files belong to root, whatever its uid.
+  struct stat status;
+  ASSERT_EQ(stat(("/proc/" + std::to_string(worker_) + "/maps").c_str(), &status), 0);
+  EXPECT_EQ(status.st_uid, 0u);
+}
+
+}  // namespace
+}  // namespace postern

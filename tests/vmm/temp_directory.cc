@@ -1,0 +1,28 @@
+#include "tests/vmm/temp_directory.h"
+
+#include <sys/stat.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <system_error>
+
+namespace postern::vmm {
+
+TempDirectory::TempDirectory() {
+  const char* base = std::getenv("TMPDIR");
+  path_ = std::string(base != nullptr ? base : "/tmp") + "/postern-vmm-XXXXXX";
+  if (mkdtemp(path_.data()) == nullptr) {
+    std::perror(path_.c_str());
+    std::abort();
+  }
+  // mkdtemp(3) gives 0700; a jailed daemon with another uid has to get in.
+  chmod(path_.c_str(), 0755);
+}
+
+TempDirectory::~TempDirectory() {
+  std::error_code ignored;
+  std::filesystem::remove_all(path_, ignored);
+}
+
+}  // namespace postern::vmm
