@@ -133,9 +133,10 @@ void BrokerService::Run() {
 void BrokerService::ServeMessage(Link& link, ThreadState& thread) {
   thread.arena.Reset();
   if (!ReceiveBatch(link, thread)) return;
+  if (const char* wrong = CheckBatch(*thread.batch)) return Fail(wrong);
+  RunUnanswered(thread);
   // Another thread may take the next message while this one works.
   if (!Watch(link, EPOLL_CTL_MOD).ok()) return Fail("a channel that can't be watched");
-  if (const char* wrong = CheckBatch(*thread.batch)) return Fail(wrong);
   const ErrnoOrVoid sent = Process(link, thread);
   if (sent.ok()) return;
   // A worker that has ended is no malformed one: the launcher sees to that.
@@ -158,11 +159,26 @@ bool BrokerService::ReceiveBatch(Link& link, ThreadState& thread) {
   return false;
 }
 
+// Forgets: the worker has told the guest that they are done, so they come before whatever the
+// channel brings next.
+void BrokerService::RunUnanswered(ThreadState& thread) {
+  const std::shared_ptr<Session> session = CurrentSession();
+  if (session == nullptr) return;
+  rpc::Reply nothing;
+  for (const rpc::Request& request : thread.batch->requests()) {
+    const OperationRow& row = *FindOperation(request.operation_case());
+    if ((row.flags & kNoReply) == 0) continue;
+    OperationContext context{filesystem_, *session, *thread.scratch};
+    (void)row.run(context, request, nothing);  // Nobody is told.
+  }
+}
+
 ErrnoOrVoid BrokerService::Process(Link& link, ThreadState& thread) {
   thread.writer.Begin(link.channel, link.send_mutex);
   std::shared_ptr<Session> session = CurrentSession();
   for (const rpc::Request& request : thread.batch->requests()) {
     const OperationRow& row = *FindOperation(request.operation_case());
+    if ((row.flags & kNoReply) != 0) continue;  // RunUnanswered()
     if ((row.flags & kMayBeSlow) != 0) POSTERN_RETURN_IF_ERROR(thread.writer.Flush());
 
     auto* reply = google::protobuf::Arena::CreateMessage<rpc::Reply>(&thread.arena);
@@ -179,8 +195,6 @@ ErrnoOrVoid BrokerService::Process(Link& link, ThreadState& thread) {
       result = row.run(context, request, *reply);
       file = std::move(context.reply_file);
     }
-    if ((row.flags & kNoReply) != 0) continue;
-
     reply->set_id(request.id());
     if (!result.ok()) {
       // Nothing half done goes out with an error.

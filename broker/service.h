@@ -73,6 +73,7 @@ class BrokerService {
   void ServeMessage(Link& link, ThreadState& thread);
   // Receives one message into thread.batch. False if there is none to process.
   bool ReceiveBatch(Link& link, ThreadState& thread);
+  void RunUnanswered(ThreadState& thread);
   ErrnoOrVoid Process(Link& link, ThreadState& thread);
   ErrnoOrVoid ChangeSession(const rpc::Request& request);
   std::shared_ptr<Session> CurrentSession();

@@ -3,6 +3,8 @@
 #include <absl/base/internal/sysinfo.h>
 #include <malloc.h>
 
+#include <limits>
+
 namespace postern {
 namespace {
 
@@ -18,6 +20,9 @@ void WarmUpLibraries() {
   // So does glibc before it makes a ninth heap for yet another thread, unless it has been given a
   // limit.
   mallopt(M_ARENA_MAX, kMaxArenas);
+  // And before it gives the end of a heap back, it reads the kernel's overcommit policy. Without a
+  // threshold it gives back only what it had mapped on its own: blocks of 128 KiB and more.
+  mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
 }
 
 }  // namespace postern

@@ -20,6 +20,14 @@ constexpr SeccompRow kSweeper[] = {
 
 }  // namespace
 
-SeccompPolicy SweeperPolicy() { return SeccompPolicy(std::begin(kSweeper), std::end(kSweeper)); }
+SeccompPolicy SweeperPolicy() {
+#ifdef POSTERN_SANITIZED
+  SeccompPolicy policy = RuntimePolicy();
+#else
+  SeccompPolicy policy;
+#endif
+  policy.insert(policy.end(), std::begin(kSweeper), std::end(kSweeper));
+  return policy;
+}
 
 }  // namespace postern

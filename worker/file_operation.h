@@ -13,19 +13,22 @@
 
 namespace postern {
 
-// One READ, WRITE, FLUSH, FSYNC, FALLOCATE or LSEEK under way. The decoder fills it; Advance()
-// carries it out in one or two steps: what can be done without blocking on the queue's thread, the
-// rest on a pool thread.
+// One READ, WRITE, FLUSH, FSYNC, FALLOCATE, LSEEK or COPY_FILE_RANGE under way. The decoder fills
+// it; Advance() carries it out in one or two steps: what can be done without blocking on the
+// queue's thread, the rest on a pool thread.
 struct FileOperation {
-  enum class Kind { kRead, kWrite, kFlush, kSync, kAllocate, kSeek };
+  enum class Kind { kRead, kWrite, kFlush, kSync, kAllocate, kSeek, kCopy };
 
   Kind kind = Kind::kRead;
   std::shared_ptr<OpenFile> file;
   uint64_t offset = 0;
-  uint64_t size = 0;  // kRead, kWrite: bytes; kAllocate: length.
+  uint64_t size = 0;  // kRead, kWrite, kCopy: bytes; kAllocate: length.
   size_t data_offset =
       0;  // kRead, kWrite: where the data lies in the chain's writable or readable part.
   uint32_t flags = 0;  // kWrite: RWF_*; kSync: 1 for data only; kAllocate: mode; kSeek: whence.
+
+  std::shared_ptr<OpenFile> target;  // kCopy: where to, and at
+  uint64_t target_offset = 0;        // this offset.
 
   int error = 0;        // The result: an errno, or 0 and
   uint64_t result = 0;  // bytes moved, or kSeek's offset.

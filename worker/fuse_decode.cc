@@ -17,6 +17,9 @@ constexpr uint32_t kPermissionBits = 07777;
 // The broker takes no more groups of a caller (proto/rpc.proto).
 constexpr uint32_t kMaxSupplementaryGroups = 32;
 
+// One COPY_FILE_RANGE, in bytes.
+constexpr uint64_t kMaxCopyBytes = uint64_t{1} << 30;
+
 // A directory entry's name into `field`. The broker checks it again; here it saves a round trip.
 ErrnoOrVoid TakeName(FuseArguments& arguments, std::string* field) {
   const auto name = arguments.TakeString();
@@ -444,6 +447,20 @@ ErrnoOrVoid DecodeFallocate(const DecodeContext& context, FuseArguments& argumen
   operation.size = in.length;
   operation.flags = in.mode;
   return FindFile(context, in.fh, operation);
+}
+
+ErrnoOrVoid DecodeCopyFileRange(const DecodeContext& context, FuseArguments& arguments,
+                                FileOperation& operation) {
+  POSTERN_ASSIGN_OR_RETURN(const auto in, OnlyStruct<fuse_copy_file_range_in>(arguments));
+  if (in.flags != 0) return Errno(EINVAL);  // None is defined.
+  operation.kind = FileOperation::Kind::kCopy;
+  operation.offset = in.off_in;
+  operation.target_offset = in.off_out;
+  // The answer has 32 bits for the count.
+  operation.size = std::min<uint64_t>(in.len, kMaxCopyBytes);
+  POSTERN_ASSIGN_OR_RETURN(operation.target,
+                           context.open_files.Find(OpenFileId(in.fh_out), NodeId(in.nodeid_out)));
+  return FindFile(context, in.fh_in, operation);
 }
 
 ErrnoOrVoid DecodeLseek(const DecodeContext& context, FuseArguments& arguments,

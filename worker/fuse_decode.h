@@ -59,6 +59,7 @@ ErrnoOrVoid DecodeWrite(const DecodeContext&, FuseArguments&, FileOperation& ope
 ErrnoOrVoid DecodeFlush(const DecodeContext&, FuseArguments&, FileOperation& operation);
 ErrnoOrVoid DecodeFsync(const DecodeContext&, FuseArguments&, FileOperation& operation);
 ErrnoOrVoid DecodeFallocate(const DecodeContext&, FuseArguments&, FileOperation& operation);
+ErrnoOrVoid DecodeCopyFileRange(const DecodeContext&, FuseArguments&, FileOperation& operation);
 ErrnoOrVoid DecodeLseek(const DecodeContext&, FuseArguments&, FileOperation& operation);
 
 // The most items in one ForgetRequest; half of what the broker takes (proto/rpc.proto), so that

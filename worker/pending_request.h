@@ -56,6 +56,7 @@ class PendingRequests {
   void Return(PendingRequest& request) {
     request.operation = nullptr;
     request.file.file.reset();
+    request.file.target.reset();
     free_.push_back(&request);
   }
 

@@ -140,7 +140,6 @@ void QueueThread::EndCommand() {
   if (current_ == Action::kStop) {
     waiting_.ring = std::move(ring_);
     ring_ = {};
-    call_.Reset();
   }
   current_ = Action::kNone;
   waiting_.action = Action::kNone;

@@ -38,7 +38,10 @@ class LauncherTest : public testing::Test {
   // The same as a user without rights. Skips the test where that user can't get at posternd.
   void StartAsPlainUser(const Words& options);
   // Starts posternd with these options only, after `prefix` (a command that runs another).
-  void StartRaw(const Words& options, const Words& prefix = {});
+  void StartRaw(const Words& options, const Words& prefix = {},
+                const std::string& daemon_path = POSTERND_PATH);
+  // posternd where a plain user may execute it.
+  std::string DaemonForPlainUser() const;
 
   vmm::DaemonProcess& daemon() { return *daemon_; }
   // Waits until the daemon has logged `text`, or has ended; whether it has logged it.

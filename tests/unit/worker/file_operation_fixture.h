@@ -37,6 +37,7 @@ class FileOperationFixture : public testing::Test {
   void SetUp() override { before_ = OpenDescriptors(); }
   void TearDown() override {
     operation_.file.reset();
+    operation_.target.reset();
     EXPECT_EQ(OpenDescriptors(), before_);
   }
 
@@ -50,6 +51,13 @@ class FileOperationFixture : public testing::Test {
     Begin(kind, std::move(fd));
     operation_.offset = offset;
     operation_.size = size;
+  }
+  void BeginCopy(UniqueFd from, uint64_t offset, UniqueFd to, uint64_t target_offset,
+                 uint64_t size) {
+    BeginTransfer(Kind::kCopy, std::move(from), offset, size);
+    operation_.target = std::make_shared<OpenFile>();
+    operation_.target->fd = std::move(to);
+    operation_.target_offset = target_offset;
   }
   // A buffer of `size` bytes in pieces of `piece`, each a range of the chain, for operation_'s
   // kind. If `apart`, what is between two pieces isn't the chain's.
@@ -75,11 +83,12 @@ class FileOperationFixture : public testing::Test {
     EXPECT_EQ(operation_.error, 0);
     EXPECT_EQ(operation_.result, result);
   }
-  std::string Content() const {
+  std::string Content() const { return ContentOf(*operation_.file); }
+  static std::string ContentOf(const OpenFile& file) {
     struct stat status {};
-    fstat(operation_.file->fd.get(), &status);
+    fstat(file.fd.get(), &status);
     std::string content(static_cast<size_t>(status.st_size), '?');
-    EXPECT_EQ(pread(operation_.file->fd.get(), content.data(), content.size(), 0),
+    EXPECT_EQ(pread(file.fd.get(), content.data(), content.size(), 0),
               static_cast<ssize_t>(content.size()));
     return content;
   }

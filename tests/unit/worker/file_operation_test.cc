@@ -34,6 +34,15 @@ TEST_P(HugeOffsetTest, WriteIsEinval) {
   EXPECT_EQ(Content(), "0123");
 }
 
+TEST_P(HugeOffsetTest, CopyIsEinval) {
+  BeginCopy(TemporaryFile("0123"), GetParam(), TemporaryFile(), 0, 4);
+  Finish();
+  EXPECT_EQ(operation_.error, EINVAL);
+  BeginCopy(TemporaryFile("0123"), 0, TemporaryFile(), GetParam(), 4);
+  Finish();
+  EXPECT_EQ(operation_.error, EINVAL);
+}
+
 TEST_P(HugeOffsetTest, SeekIsEinval) {
   BeginTransfer(Kind::kSeek, TemporaryFile("0123"), GetParam(), 0);
   operation_.flags = SEEK_DATA;
@@ -114,6 +123,34 @@ TEST_F(FileOperationTest, AllocationWithAnUnknownModeIsRefused) {
   operation_.flags = 0x80000000;
   Finish();
   EXPECT_EQ(operation_.error, EOPNOTSUPP);
+}
+
+TEST_F(FileOperationTest, CopyIsNeverDoneOnTheQueuesThread) {
+  BeginCopy(TemporaryFile("0123456789"), 2, TemporaryFile("abcdefghij"), 4, 3);
+  EXPECT_EQ(Run(Blocking::kAvoid), FileProgress::kWouldBlock);
+  EXPECT_EQ(ContentOf(*operation_.target), "abcdefghij");
+  EXPECT_EQ(Run(Blocking::kAllowed), FileProgress::kDone);
+  ExpectResult(3);
+  EXPECT_EQ(ContentOf(*operation_.target), "abcd234hij");
+  EXPECT_EQ(Content(), "0123456789");
+}
+
+TEST_F(FileOperationTest, CopyEndsWithItsSource) {
+  BeginCopy(TemporaryFile("0123456789"), 7, TemporaryFile(), 0, 100);
+  Finish();
+  ExpectResult(3);
+  EXPECT_EQ(ContentOf(*operation_.target), "789");
+  BeginCopy(TemporaryFile("0123456789"), 10, TemporaryFile(), 0, 100);
+  Finish();
+  ExpectResult(0);
+}
+
+TEST_F(FileOperationTest, CopyToAFileOpenForReadingIsEbadf) {
+  UniqueFd target = TemporaryFile("abc");
+  const std::string path = "/proc/self/fd/" + std::to_string(target.get());
+  BeginCopy(TemporaryFile("0123"), 0, UniqueFd(open(path.c_str(), O_RDONLY | O_CLOEXEC)), 0, 4);
+  Finish();
+  EXPECT_EQ(operation_.error, EBADF);
 }
 
 TEST_F(FileOperationTest, SeekFindsHolesAndData) {

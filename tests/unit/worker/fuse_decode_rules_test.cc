@@ -270,6 +270,42 @@ TEST_F(FuseDecodeTest, DirectoryBudgetIsAtMostOneMebibyte) {
   EXPECT_EQ(decoding_.request.read_directory().budget(), 1048576u);
 }
 
+FuseBytes Copy(uint64_t target_node, uint64_t target, uint64_t size, uint64_t flags = 0) {
+  return FuseBytes().Add(fuse_copy_file_range_in{.fh_in = FuseDecoding::kFile,
+                                                 .off_in = 1,
+                                                 .nodeid_out = target_node,
+                                                 .fh_out = target,
+                                                 .off_out = 2,
+                                                 .len = size,
+                                                 .flags = flags});
+}
+
+TEST_F(FuseDecodeTest, CopyKnowsItsTarget) {
+  EXPECT_EQ(decoding_.Decode(FUSE_COPY_FILE_RANGE, Copy(6, FuseDecoding::kOtherNodesFile, 3)), 0);
+  EXPECT_EQ(decoding_.file.target,
+            *decoding_.open_files.Find(OpenFileId(FuseDecoding::kOtherNodesFile), NodeId(6)));
+  EXPECT_EQ(decoding_.file.target_offset, 2u);
+}
+
+TEST_F(FuseDecodeTest, CopyToAFileThatIsNotTheTargetNodesIsEbadf) {
+  EXPECT_EQ(decoding_.Decode(FUSE_COPY_FILE_RANGE, Copy(5, FuseDecoding::kOtherNodesFile, 3)),
+            EBADF);
+  EXPECT_EQ(decoding_.Decode(FUSE_COPY_FILE_RANGE, Copy(6, 1234, 3)), EBADF);
+}
+
+// The answer has 32 bits for the count.
+TEST_F(FuseDecodeTest, CopyIsCutToOneGibibyte) {
+  EXPECT_EQ(
+      decoding_.Decode(FUSE_COPY_FILE_RANGE, Copy(6, FuseDecoding::kOtherNodesFile, UINT64_MAX)),
+      0);
+  EXPECT_EQ(decoding_.file.size, uint64_t{1} << 30);
+}
+
+TEST_F(FuseDecodeTest, CopyWithFlagsIsRefused) {
+  EXPECT_EQ(decoding_.Decode(FUSE_COPY_FILE_RANGE, Copy(6, FuseDecoding::kOtherNodesFile, 3, 1)),
+            EINVAL);
+}
+
 // ---- handles ----
 
 TEST_F(FuseDecodeTest, ReleaseTakesTheFileOutOfTheTable) {

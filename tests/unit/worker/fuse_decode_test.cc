@@ -315,6 +315,9 @@ std::vector<WellFormedFile> FileRequests() {
        Kind::kAllocate, 4096, 8192, 0, 3},
       {"Lseek", FUSE_LSEEK, FuseBytes().Add(fuse_lseek_in{77, 4096, SEEK_HOLE, 0}), Kind::kSeek,
        4096, 0, 0, 4},
+      {"CopyFileRange", FUSE_COPY_FILE_RANGE,
+       FuseBytes().Add(fuse_copy_file_range_in{77, 4096, 5, 77, 8192, 1000, 0}), Kind::kCopy, 4096,
+       1000, 0, 0},
   };
 }
 
@@ -350,7 +353,7 @@ TEST_P(FileRequestTest, ATrailingByteIsRefused) {
 }
 
 TEST_P(FileRequestTest, AHandleOfAnotherNodeIsEbadf) {
-  // fh is the first field of all of these structures.
+  // fh, or fh_in, is the first field of all of these structures.
   const FuseBytes foreign = FuseBytes()
                                 .Add(FuseDecoding::kOtherNodesFile)
                                 .Raw(GetParam().arguments.bytes().subspan(sizeof(uint64_t)));

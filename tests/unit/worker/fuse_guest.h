@@ -63,7 +63,7 @@ class FuseGuest {
     const uint16_t head = next_head_;
     uint16_t index = head;
     const uint64_t address = Place(readable.size() + reply_bytes);
-    std::memcpy(memory_.At(address), readable.data(), readable.size());
+    std::copy(readable.begin(), readable.end(), memory_.At(address));
     std::memset(memory_.At(address + readable.size()), 0xaa, reply_bytes);
     size_t done = 0;
     do {

@@ -53,6 +53,7 @@ constexpr Expectation kServed[] = {
     {44, "readdirplus", kBroker, true},
     {45, "rename2", kBroker, true},
     {46, "lseek", kFile, true},
+    {47, "copy_file_range", kFile, true},
     {50, "syncfs", kBroker, true},
 };
 
@@ -91,8 +92,7 @@ INSTANTIATE_TEST_SUITE_P(Known, UnservedOpcodeTest,
                          testing::Values(FUSE_SETXATTR, FUSE_GETXATTR, FUSE_LISTXATTR,
                                          FUSE_REMOVEXATTR, FUSE_GETLK, FUSE_SETLK, FUSE_SETLKW,
                                          FUSE_BMAP, FUSE_IOCTL, FUSE_POLL, FUSE_NOTIFY_REPLY,
-                                         FUSE_COPY_FILE_RANGE, FUSE_SETUPMAPPING,
-                                         FUSE_REMOVEMAPPING, FUSE_TMPFILE));
+                                         FUSE_SETUPMAPPING, FUSE_REMOVEMAPPING, FUSE_TMPFILE));
 INSTANTIATE_TEST_SUITE_P(Beyond, UnservedOpcodeTest,
                          testing::Values(52u, 53u, 127u, 128u, 255u, 256u, 4096u, 0x1a000000u,
                                          0x7fffffffu, 0x80000000u, UINT32_MAX));
