@@ -9,9 +9,18 @@
 
 namespace postern::vmm {
 
-TempDirectory::TempDirectory() {
-  const char* base = std::getenv("TMPDIR");
-  path_ = std::string(base != nullptr ? base : "/tmp") + "/postern-vmm-XXXXXX";
+namespace {
+
+std::string DefaultParent() {
+  const char* parent = std::getenv("TMPDIR");
+  return parent != nullptr ? parent : "/tmp";
+}
+
+}  // namespace
+
+TempDirectory::TempDirectory() : TempDirectory(DefaultParent()) {}
+
+TempDirectory::TempDirectory(const std::string& parent) : path_(parent + "/postern-vmm-XXXXXX") {
   if (mkdtemp(path_.data()) == nullptr) {
     std::perror(path_.c_str());
     std::abort();

@@ -12,6 +12,8 @@ namespace postern::vmm {
 class TempDirectory {
  public:
   TempDirectory();
+  // Below `parent` instead.
+  explicit TempDirectory(const std::string& parent);
   ~TempDirectory();
   TempDirectory(const TempDirectory&) = delete;
   TempDirectory& operator=(const TempDirectory&) = delete;

@@ -86,6 +86,13 @@ class FuseGuest {
     return head;
   }
 
+  // Whether the device wants a kick for the request that was sent last (VIRTIO 1.2, 2.7.10).
+  bool KickWanted() {
+    SplitRing::FullFence();
+    const auto index = memory_.Load<uint16_t>(RingDriver::kAvailable + 2);
+    return driver_.available_event() == static_cast<uint16_t>(index - 1);
+  }
+
   static fuse_in_header Header(uint32_t opcode, uint64_t node, size_t argument_bytes) {
     fuse_in_header header{};
     header.len = static_cast<uint32_t>(sizeof(header) + argument_bytes);
@@ -102,6 +109,7 @@ class FuseGuest {
     driver_.SetUsedEvent(seen_used_);
     SplitRing::FullFence();
   }
+  bool HasAnswer() const { return driver_.used_index() != seen_used_; }
   // The next used element, if there is one.
   std::optional<FuseAnswer> TakeAnswer() {
     const uint16_t published = driver_.used_index();

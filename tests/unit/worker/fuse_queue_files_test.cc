@@ -88,6 +88,16 @@ TEST_F(FuseQueueFileTest, WriteOfMoreThanTheRequestHoldsIsEinval) {
   ExpectError(ServeAndTakeAnswer(), EINVAL);
 }
 
+TEST_F(FuseQueueFileTest, WriteWhoseHeaderClaimsMoreThanTheRequestHoldsIsEinval) {
+  StartSession();
+  const UniqueFd file = MemoryFile("0123");
+  OpenFileOf(file);
+  const FuseBytes arguments = WriteArguments(4, 0, "abc");
+  fuse_in_header header = FuseGuest::Header(FUSE_WRITE, kNode, arguments.size() + 1);
+  guest_->SendHeader(header, arguments.bytes());
+  ExpectError(ServeAndTakeAnswer(), EINVAL);
+}
+
 TEST_F(FuseQueueFileTest, WriteWithoutRoomForItsResultIsEio) {
   StartSession();
   OpenFileOf(MemoryFile("0123"));

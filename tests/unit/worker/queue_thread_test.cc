@@ -78,6 +78,26 @@ TEST_F(QueueThreadTest, RequestsThatArriveWhileOthersAreServedAreServedToo) {
   }
 }
 
+// A driver that kicks only where the device asks for it, at all sorts of moments; among them the
+// one in which the thread has found nothing and is about to sleep.
+TEST_F(QueueThreadTest, NoRequestIsMissedWhileTheThreadFallsAsleep) {
+  StartAndEnable();
+  const FuseBytes interrupt = FuseBytes().Zeros(8);
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  int unanswered = 0;
+  for (int i = 0; i < 50'000; ++i) {
+    guest_->Send(FUSE_INTERRUPT, 0, interrupt, 0);
+    ++unanswered;
+    if (guest_->KickWanted()) kick_->Signal();
+    // Most are sent into a ring that is being served, and each eighth when all is quiet.
+    const int most = i % 8 == 0 ? 0 : 4;
+    while (unanswered > most || guest_->HasAnswer()) {
+      if (guest_->TakeAnswer().has_value()) --unanswered;
+      ASSERT_LT(std::chrono::steady_clock::now(), deadline) << "request " << i;
+    }
+  }
+}
+
 // ---- without a kick descriptor ----
 
 TEST_F(QueueThreadTest, RingWithoutAKickIsPolled) {
