@@ -17,8 +17,9 @@ constexpr uint32_t kPermissionBits = 07777;
 // The broker takes no more groups of a caller (proto/rpc.proto).
 constexpr uint32_t kMaxSupplementaryGroups = 32;
 
-// One COPY_FILE_RANGE, in bytes.
-constexpr uint64_t kMaxCopyBytes = uint64_t{1} << 30;
+// One COPY_FILE_RANGE, in bytes. Stopping a ring waits for what is in flight, so no request may
+// take long by the guest's choice.
+constexpr uint64_t kMaxCopyBytes = uint64_t{64} << 20;
 
 // A directory entry's name into `field`. The broker checks it again; here it saves a round trip.
 ErrnoOrVoid TakeName(FuseArguments& arguments, std::string* field) {

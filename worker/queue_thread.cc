@@ -48,8 +48,7 @@ UniqueFd MakeNonBlocking(UniqueFd fd) {
 }  // namespace
 
 QueueThread::QueueThread(FuseShared& shared, Channel channel, EventFd wake, std::string name)
-    : shared_(shared),
-      wake_(std::move(wake)),
+    : wake_(std::move(wake)),
       fuse_(shared, std::move(channel), wake_),
       name_(std::move(name)),
       thread_([this] { Run(); }) {

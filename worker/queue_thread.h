@@ -76,7 +76,6 @@ class QueueThread : public DeviceQueue {
   void Wait();
 
   // The thread's own.
-  FuseShared& shared_;
   const EventFd wake_;
   FuseQueue fuse_;
   const std::string name_;
