@@ -13,20 +13,16 @@
 #endif
 
 namespace postern {
-namespace {
-
-// The command line without socket and directory.
-std::vector<std::string> DaemonCommand() {
-  const char* given = std::getenv("POSTERN_TEST_DAEMON");
-  std::istringstream words(given != nullptr ? given : POSTERND_PATH);
-  return {std::istream_iterator<std::string>(words), std::istream_iterator<std::string>()};
-}
-
-}  // namespace
 
 ShareFixture::ShareFixture() : share_(temp_.Path("share")) {}
 
 ShareFixture::~ShareFixture() = default;
+
+std::vector<std::string> ShareFixture::DaemonCommand() {
+  const char* given = std::getenv("POSTERN_TEST_DAEMON");
+  std::istringstream words(given != nullptr ? given : POSTERND_PATH);
+  return {std::istream_iterator<std::string>(words), std::istream_iterator<std::string>()};
+}
 
 bool ShareFixture::IsPostern() {
   const std::vector<std::string> command = DaemonCommand();
@@ -39,9 +35,10 @@ void ShareFixture::SetUp() {
   ASSERT_EQ(chmod(share_.c_str(), 0777), 0);
 }
 
-void ShareFixture::StartDaemon(const std::vector<std::string>& options) {
+void ShareFixture::StartDaemon(const std::vector<std::string>& options,
+                               const std::vector<std::string>& command) {
   vmm::DaemonProcess::Options process;
-  process.command = DaemonCommand();
+  process.command = command;
   ASSERT_FALSE(process.command.empty())
       << "no posternd was built, and POSTERN_TEST_DAEMON isn't set";
   process.socket_path = temp_.Path("socket");
@@ -77,7 +74,8 @@ void ShareFixture::StartFrontEnd(const Setup& setup) {
 }
 
 void ShareFixture::Start(const Setup& setup) {
-  ASSERT_NO_FATAL_FAILURE(StartDaemon(setup.daemon_options));
+  ASSERT_NO_FATAL_FAILURE(StartDaemon(
+      setup.daemon_options, setup.daemon_command.empty() ? DaemonCommand() : setup.daemon_command));
   ASSERT_NO_FATAL_FAILURE(StartFrontEnd(setup));
 }
 

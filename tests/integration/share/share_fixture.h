@@ -53,6 +53,7 @@ class ShareFixture : public testing::Test {
     vmm::FrontEnd::Options front_end = {};
     vmm::FuseQueue::Options fuse = {};
     std::vector<std::string> daemon_options = {};
+    std::vector<std::string> daemon_command = {};  // Empty: DaemonCommand().
     bool init = true;
     vmm::InitOptions init_options = {};
   };
@@ -64,10 +65,13 @@ class ShareFixture : public testing::Test {
 
   // Whether the daemon under test is ours.
   static bool IsPostern();
+  // Its command line without socket and directory.
+  static std::vector<std::string> DaemonCommand();
 
   // Starts the daemon, connects, starts the rings, sends INIT.
   void Start(const Setup& setup);
-  void StartDaemon(const std::vector<std::string>& options);
+  void StartDaemon(const std::vector<std::string>& options,
+                   const std::vector<std::string>& command = DaemonCommand());
   void StartFrontEnd(const Setup& setup);
   // Ends the connection and checks how the daemon ends.
   void StopAndCheck();
