@@ -294,11 +294,11 @@ TEST_F(FuseDecodeTest, CopyToAFileThatIsNotTheTargetNodesIsEbadf) {
 }
 
 // The answer has 32 bits for the count.
-TEST_F(FuseDecodeTest, CopyIsCutToOneGibibyte) {
+TEST_F(FuseDecodeTest, CopyIsCutTo64Mebibytes) {
   EXPECT_EQ(
       decoding_.Decode(FUSE_COPY_FILE_RANGE, Copy(6, FuseDecoding::kOtherNodesFile, UINT64_MAX)),
       0);
-  EXPECT_EQ(decoding_.file.size, uint64_t{1} << 30);
+  EXPECT_EQ(decoding_.file.size, uint64_t{64} << 20);
 }
 
 TEST_F(FuseDecodeTest, CopyWithFlagsIsRefused) {
