@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "common/checked.h"
+#include "common/descriptor_passing.h"
 
 namespace postern {
 namespace {
@@ -14,25 +15,6 @@ namespace {
 // Room for one descriptor more than the limit: a peer that sends kMax + 1 is then told from one
 // whose control data was cut, and either is refused.
 constexpr size_t kControlBytes = CMSG_SPACE(sizeof(int) * (kMaxMessageDescriptors + 1));
-
-// Takes ownership of every descriptor in `header`'s control data. Returns false if there is control
-// data of another kind.
-bool AdoptDescriptors(msghdr& header, std::vector<UniqueFd>& descriptors) {
-  bool only_descriptors = true;
-  for (cmsghdr* part = CMSG_FIRSTHDR(&header); part != nullptr; part = CMSG_NXTHDR(&header, part)) {
-    if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) {
-      only_descriptors = false;
-      continue;
-    }
-    const size_t count = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-    for (size_t i = 0; i < count; ++i) {
-      int fd = -1;
-      std::memcpy(&fd, CMSG_DATA(part) + i * sizeof(int), sizeof(fd));
-      descriptors.emplace_back(fd);
-    }
-  }
-  return only_descriptors;
-}
 
 }  // namespace
 

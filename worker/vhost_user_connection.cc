@@ -4,8 +4,9 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-#include <cstring>
 #include <utility>
+
+#include "common/descriptor_passing.h"
 
 namespace postern {
 namespace {
@@ -13,25 +14,6 @@ namespace {
 // Room for one descriptor more than the limit, to tell a message that exceeds it; of more than that
 // the kernel cuts (and closes) the rest and says MSG_CTRUNC.
 constexpr size_t kControlBytes = CMSG_SPACE(sizeof(int) * (kMaxVhostUserDescriptors + 1));
-
-// Takes ownership of every descriptor in `header`'s control data. False if there is control data of
-// another kind.
-bool AdoptDescriptors(msghdr& header, std::vector<UniqueFd>& descriptors) {
-  bool only_descriptors = true;
-  for (cmsghdr* part = CMSG_FIRSTHDR(&header); part != nullptr; part = CMSG_NXTHDR(&header, part)) {
-    if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) {
-      only_descriptors = false;
-      continue;
-    }
-    const size_t count = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-    for (size_t i = 0; i < count; ++i) {
-      int fd = -1;
-      std::memcpy(&fd, CMSG_DATA(part) + i * sizeof(int), sizeof(fd));
-      descriptors.emplace_back(fd);
-    }
-  }
-  return only_descriptors;
-}
 
 }  // namespace
 
