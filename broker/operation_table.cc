@@ -1,6 +1,7 @@
 #include "broker/operation_table.h"
 
 #include <array>
+#include <cerrno>
 #include <cstddef>
 
 #include "broker/attribute_operations.h"
@@ -32,6 +33,10 @@ constexpr OperationRow Row(const char* name, uint32_t flags = 0) {
 template <auto kAccessor, typename Message, auto kOperation>
 constexpr OperationRow Row(const char* name, uint32_t flags = 0) {
   return Row<kAccessor, &check::Nothing<Message>, kOperation>(name, flags);
+}
+template <typename Message>
+ErrnoOrVoid NotServedYet(OperationContext&, const Message&, rpc::Reply&) {
+  return Errno(EOPNOTSUPP);
 }
 constexpr OperationRow SessionRow(const char* name) {
   return {name, &check::Nothing<Request>, nullptr, kChangesSession};
@@ -67,13 +72,21 @@ constexpr OperationRow RowOf(Request::OperationCase operation) {
     case Request::kStatFilesystem:   return Row<&Request::stat_filesystem, StatFilesystemRequest, &StatFilesystem>("stat_filesystem");
     case Request::kAccess:           return Row<&Request::access, &check::Access, &Access>("access");
     case Request::kSyncFilesystem:   return Row<&Request::sync_filesystem, SyncFilesystemRequest, &SyncFilesystem>("sync_filesystem", kMayBeSlow);
+    case Request::kGetExtendedAttribute: return Row<&Request::get_extended_attribute, GetExtendedAttributeRequest, &NotServedYet<GetExtendedAttributeRequest>>("get_extended_attribute");
+    case Request::kSetExtendedAttribute: return Row<&Request::set_extended_attribute, SetExtendedAttributeRequest, &NotServedYet<SetExtendedAttributeRequest>>("set_extended_attribute");
+    case Request::kListExtendedAttributes: return Row<&Request::list_extended_attributes, ListExtendedAttributesRequest, &NotServedYet<ListExtendedAttributesRequest>>("list_extended_attributes");
+    case Request::kRemoveExtendedAttribute: return Row<&Request::remove_extended_attribute, RemoveExtendedAttributeRequest, &NotServedYet<RemoveExtendedAttributeRequest>>("remove_extended_attribute");
+    case Request::kCreateTemporaryFile: return Row<&Request::create_temporary_file, CreateTemporaryFileRequest, &NotServedYet<CreateTemporaryFileRequest>>("create_temporary_file", kAnswersDescriptor);
+    case Request::kWriteFile: return Row<&Request::write_file, WriteFileRequest, &NotServedYet<WriteFileRequest>>("write_file", kMayBeSlow);
+    case Request::kAllocate: return Row<&Request::allocate, AllocateRequest, &NotServedYet<AllocateRequest>>("allocate", kMayBeSlow);
+    case Request::kCopyRange: return Row<&Request::copy_range, CopyRangeRequest, &NotServedYet<CopyRangeRequest>>("copy_range", kMayBeSlow);
     case Request::OPERATION_NOT_SET: return {};
       // clang-format on
   }
   return {};
 }
 
-constexpr size_t kRows = Request::kReset + 1;
+constexpr size_t kRows = Request::kCopyRange + 1;
 
 constexpr std::array<OperationRow, kRows> kOperations = [] {
   std::array<OperationRow, kRows> rows{};
@@ -97,7 +110,7 @@ static_assert(EachRowIsComplete());
 #endif
 // If kRows is too small for an operation that was added, its row is never reached.
 static_assert(RowOf(static_cast<Request::OperationCase>(kRows)).name == nullptr,
-              "operations after `reset`: raise kRows");
+              "operations after `copy_range`: raise kRows");
 
 }  // namespace
 

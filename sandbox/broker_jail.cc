@@ -90,14 +90,26 @@ absl::StatusOr<BrokerJail> EnterSandbox(const config::BrokerConfig& config) {
   }
 }
 
-absl::Status LimitCapabilities() {
+// What the options in force need.
+CapabilitySet BrokerCapabilities(const config::BrokerConfig& config) {
+  CapabilitySet wanted = kBrokerCapabilities;
+  // open_by_handle_at(2).
+  if (config.inode_file_handles() == config::INODE_FILE_HANDLES_PREFER ||
+      config.inode_file_handles() == config::INODE_FILE_HANDLES_MANDATORY) {
+    wanted.Add(CAP_DAC_READ_SEARCH);
+  }
+  return wanted;
+}
+
+absl::Status LimitCapabilities(const config::BrokerConfig& config) {
   POSTERN_TRY_ASSIGN(const CapabilityState state, CurrentCapabilities());
-  const CapabilitySet missing = kBrokerCapabilities - state.permitted;
+  const CapabilitySet wanted = BrokerCapabilities(config);
+  const CapabilitySet missing = wanted - state.permitted;
   if (geteuid() == 0 && !missing.empty()) {
     LOG(WARNING) << "Operations of the guest may fail for want of capabilities: "
                  << missing.ToString();
   }
-  return KeepOnlyCapabilities(kBrokerCapabilities & state.permitted);
+  return KeepOnlyCapabilities(wanted & state.permitted);
 }
 
 }  // namespace
@@ -106,7 +118,7 @@ absl::StatusOr<BrokerJail> EnterBrokerJail(const config::BrokerConfig& config) {
   POSTERN_TRY(DropSupplementaryGroups());
   POSTERN_TRY_ASSIGN(BrokerJail jail, EnterSandbox(config));
   umask(0);  // Modes come from the guest, which has applied its own.
-  POSTERN_TRY(LimitCapabilities());
+  POSTERN_TRY(LimitCapabilities(config));
   POSTERN_TRY(ForbidNewPrivileges());
   POSTERN_TRY(ForbidInspection());
   POSTERN_TRY(DieWithPeer(kControlDescriptor));

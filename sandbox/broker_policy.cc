@@ -14,6 +14,9 @@ constexpr SeccompRow kBroker[] = {
     {SCMP_SYS(fstat), "GETATTR"},
     {SCMP_SYS(newfstatat), "GETATTR; fstat, where it isn't a call of its own"},
     {SCMP_SYS(readlinkat), "READLINK"},
+    {SCMP_SYS(name_to_handle_at), "LOOKUP: file handles instead of descriptors"},
+    {SCMP_SYS(open_by_handle_at), "every operation on an inode that is known by its handle"},
+    {SCMP_SYS(pread64), "mountinfo: where a file handle's filesystem is mounted"},
     // Directories.
     {SCMP_SYS(getdents64), "READDIR, READDIRPLUS"},
     {SCMP_SYS(lseek), "READDIR from an offset"},
@@ -35,7 +38,14 @@ constexpr SeccompRow kBroker[] = {
     {SCMP_SYS(ftruncate), "SETATTR size"},
     {SCMP_SYS(utimensat), "SETATTR times"},
     {SCMP_SYS(fstatfs), "STATFS"},
+    {SCMP_SYS(getxattr), "GETXATTR"},
+    {SCMP_SYS(setxattr), "SETXATTR; security labels of new objects"},
+    {SCMP_SYS(listxattr), "LISTXATTR"},
+    {SCMP_SYS(removexattr), "REMOVEXATTR"},
     // Data that the broker itself writes.
+    {SCMP_SYS(pwritev2), "WRITE that keeps set-uid bits"},
+    {SCMP_SYS(fallocate), "FALLOCATE that keeps set-uid bits"},
+    {SCMP_SYS(copy_file_range), "COPY_FILE_RANGE that keeps set-uid bits"},
     {SCMP_SYS(fsync), "FSYNCDIR"},
     {SCMP_SYS(fdatasync), "FSYNCDIR, data only"},
     {SCMP_SYS(syncfs), "SYNCFS"},
@@ -43,6 +53,7 @@ constexpr SeccompRow kBroker[] = {
     {SCMP_SYS(setresuid), "CREATE, MKNOD, MKDIR, SYMLINK"},
     {SCMP_SYS(setresgid), "CREATE, MKNOD, MKDIR, SYMLINK"},
     {SCMP_SYS(setgroups), "CREATE, MKNOD, MKDIR, SYMLINK with supplementary groups"},
+    {SCMP_SYS(umask), "CREATE, MKNOD, MKDIR where ACLs are kept"},
     {SCMP_SYS(capget), "set-uid bits that a write must clear: CAP_FSETID off and on"},
     {SCMP_SYS(capset), "set-uid bits that a write must clear: CAP_FSETID off and on"},
 };

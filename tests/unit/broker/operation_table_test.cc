@@ -46,11 +46,12 @@ TEST(OperationTable, HasNoRowForWhatTheProtoDoesNotDefine) {
   }
 }
 
-TEST(OperationTable, OnlyForgetHasNoReplyAndOnlyOpenAndCreateBringDescriptors) {
+TEST(OperationTable, OnlyForgetHasNoReplyAndOnlyOpeningOnesBringDescriptors) {
   for (const auto& [number, name] : DefinedOperations()) {
     const OperationRow* row = FindOperation(static_cast<rpc::Request::OperationCase>(number));
     EXPECT_EQ((row->flags & kNoReply) != 0, name == "forget") << name;
-    EXPECT_EQ((row->flags & kAnswersDescriptor) != 0, name == "open" || name == "create") << name;
+    const bool opens = name == "open" || name == "create" || name == "create_temporary_file";
+    EXPECT_EQ((row->flags & kAnswersDescriptor) != 0, opens) << name;
     EXPECT_EQ((row->flags & kChangesSession) != 0, name == "initialize" || name == "reset") << name;
   }
 }
