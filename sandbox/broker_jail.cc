@@ -36,11 +36,12 @@ absl::StatusOr<bool> IsDirectory(int fd) {
 // Own mount and pid namespaces: the share becomes the root. A fresh /proc shows this process only;
 // of it the descriptor directory is taken along as a mount of its own, so that it is a world
 // without parents.
-absl::StatusOr<BrokerJail> EnterNamespace(const std::string& shared_dir) {
+absl::StatusOr<BrokerJail> EnterNamespace(const config::BrokerConfig& config) {
   POSTERN_TRY(SetPropagation(Propagation::kFromHost));
   BrokerJail jail;
-  POSTERN_TRY_ASSIGN(UniqueFd share, CloneMounts(shared_dir));
+  POSTERN_TRY_ASSIGN(UniqueFd share, CloneMounts(config.shared_dir()));
   POSTERN_TRY(DisarmMounts(share.get()));
+  if (config.readonly()) POSTERN_TRY(ForbidWrites(share.get()));
   POSTERN_TRY_ASSIGN(const UniqueFd proc, MountProc());
   POSTERN_TRY_ASSIGN(jail.proc_self_fd, CloneMounts("/proc/self/fd"));
   POSTERN_TRY_ASSIGN(const bool directory, IsDirectory(share.get()));
@@ -80,7 +81,7 @@ absl::StatusOr<BrokerJail> EnterRoot(const std::string& shared_dir, bool change_
 absl::StatusOr<BrokerJail> EnterSandbox(const config::BrokerConfig& config) {
   switch (config.common().sandbox()) {
     case config::SANDBOX_MODE_NAMESPACE:
-      return EnterNamespace(config.shared_dir());
+      return EnterNamespace(config);
     case config::SANDBOX_MODE_CHROOT:
       return EnterRoot(config.shared_dir(), /*change_root=*/true);
     case config::SANDBOX_MODE_NONE:
@@ -98,7 +99,9 @@ CapabilitySet BrokerCapabilities(const config::BrokerConfig& config) {
       config.inode_file_handles() == config::INODE_FILE_HANDLES_MANDATORY) {
     wanted.Add(CAP_DAC_READ_SEARCH);
   }
-  return wanted;
+  // --modcaps.
+  return (wanted | CapabilitySet::FromBits(config.added_capabilities())) -
+         CapabilitySet::FromBits(config.removed_capabilities());
 }
 
 absl::Status LimitCapabilities(const config::BrokerConfig& config) {

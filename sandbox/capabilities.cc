@@ -1,5 +1,6 @@
 #include "sandbox/capabilities.h"
 
+#include <absl/strings/match.h>
 #include <cap-ng.h>
 #include <linux/securebits.h>
 #include <sys/prctl.h>
@@ -30,6 +31,14 @@ std::string CapabilitySet::ToString() const {
     names += name != nullptr ? std::string(name) : std::to_string(i);
   }
   return names;
+}
+
+std::optional<int> FindCapability(const std::string& name) {
+  // Newer versions of the library also take this prefix.
+  if (absl::StartsWithIgnoreCase(name, "cap_")) return std::nullopt;
+  const int capability = capng_name_to_capability(name.c_str());
+  if (capability < 0 || capability >= static_cast<int>(kCapabilities)) return std::nullopt;
+  return capability;
 }
 
 absl::StatusOr<CapabilityState> CurrentCapabilities() {

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <initializer_list>
+#include <optional>
 #include <string>
 
 #include "sandbox/status.h"
@@ -19,12 +20,23 @@ class CapabilitySet {
   constexpr CapabilitySet(std::initializer_list<int> capabilities) {
     for (const int capability : capabilities) bits_ |= uint64_t{1} << capability;
   }
+  // Bit n is capability n, as in capget(2) and the configuration.
+  static constexpr CapabilitySet FromBits(uint64_t bits) {
+    CapabilitySet set;
+    set.bits_ = bits;
+    return set;
+  }
+  constexpr uint64_t bits() const { return bits_; }
   constexpr bool Contains(int capability) const { return bits_ >> capability & 1; }
   constexpr bool empty() const { return bits_ == 0; }
   constexpr void Add(int capability) { bits_ |= uint64_t{1} << capability; }
   // Names separated by blanks: "chown setuid".
   std::string ToString() const;
 
+  friend constexpr CapabilitySet operator|(CapabilitySet a, CapabilitySet b) {
+    a.bits_ |= b.bits_;
+    return a;
+  }
   friend constexpr CapabilitySet operator&(CapabilitySet a, CapabilitySet b) {
     a.bits_ &= b.bits_;
     return a;
@@ -39,6 +51,9 @@ class CapabilitySet {
  private:
   uint64_t bits_ = 0;
 };
+
+// The number of "chown" or "CHOWN"; nothing for "CAP_CHOWN".
+std::optional<int> FindCapability(const std::string& name);
 
 // What a broker does to files on behalf of any user, and no more.
 inline constexpr CapabilitySet kBrokerCapabilities = {CAP_CHOWN,  CAP_DAC_OVERRIDE, CAP_FOWNER,

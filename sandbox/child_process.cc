@@ -56,15 +56,25 @@ struct Program {
   std::string path;
   std::string name;
   std::vector<std::string> environment;
-  bool keep_capabilities;
+  std::optional<IdMaps> user_namespace;
 };
+
+// A failure isn't an end: the process is then somebody else in its user namespace.
+void BecomeRoot(const IdMaps& maps) {
+  if (!IsMappedInside(maps.uids, 0) && !IsMappedInside(maps.gids, 0)) return;
+  if (setresgid(0, 0, 0) < 0) PLOG(WARNING) << "Can't become group 0 of the user namespace";
+  if (setresuid(0, 0, 0) < 0) PLOG(WARNING) << "Can't become user 0 of the user namespace";
+}
 
 // Between fork and exec. Allocating is safe here: the launcher has one thread.
 absl::Status BecomeProgram(const Program& program, int control, int gate) {
   // The launcher opens the gate when the id maps are written. Until then this process is nobody.
   char opened = 0;
   if (read(gate, &opened, 1) != 1) _exit(1);
-  if (program.keep_capabilities) POSTERN_TRY(KeepCapabilitiesAcrossExec());
+  if (program.user_namespace) {
+    BecomeRoot(*program.user_namespace);
+    POSTERN_TRY(KeepCapabilitiesAcrossExec());
+  }
   // Early; the jail sets it again after its last change of credentials.
   if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0) return ErrnoStatus("parent-death signal");
   ResetSignals();
@@ -118,8 +128,8 @@ absl::StatusOr<ChildProcess> ChildProcess::Start(const Settings& settings) {
                         settings.user_namespace};
 
   UniqueFd pidfd;
-  const ErrnoOr<pid_t> pid =
-      Fork(settings.own_namespaces ? JailNamespaces(settings.user_namespace) : 0, &pidfd);
+  const ErrnoOr<pid_t> pid = Fork(
+      settings.own_namespaces ? JailNamespaces(settings.user_namespace.has_value()) : 0, &pidfd);
   if (!pid.ok()) {
     if (settings.own_namespaces) return NamespaceStatus(settings.name, pid.error());
     return ErrnoStatus("can't start " + settings.name, pid.errno_value());
@@ -131,7 +141,7 @@ absl::StatusOr<ChildProcess> ChildProcess::Start(const Settings& settings) {
     _exit(127);
   }
   ChildProcess child(settings.name, *pid, std::move(pidfd), std::move(channels->first));
-  if (settings.user_namespace) POSTERN_TRY(MapOwnIds(*pid));
+  if (settings.user_namespace) POSTERN_TRY(WriteIdMaps(*pid, *settings.user_namespace));
   if (write(gate_write.get(), "", 1) != 1) return ErrnoStatus("can't start " + settings.name);
   return child;
 }

@@ -10,6 +10,7 @@
 
 #include "common/channel.h"
 #include "common/unique_fd.h"
+#include "sandbox/id_maps.h"
 #include "sandbox/status.h"
 
 namespace postern {
@@ -32,8 +33,9 @@ class ChildProcess {
     std::string name;
     std::string executable;
     bool own_namespaces = false;
-    bool user_namespace =
-        false;  // With only the caller's ids, and all capabilities in it until the jail is closed.
+    // A user namespace with these ids, and all capabilities in it until the jail is closed. The
+    // child becomes its root if it has one.
+    std::optional<IdMaps> user_namespace;
   };
   // Forks and executes; returns before the child has done anything. The child gets 0, 1, 2 and its
   // control channel, an almost empty environment, and ignores the signals that a whole process

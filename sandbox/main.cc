@@ -4,12 +4,14 @@
 
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <string>
 #include <variant>
 #include <vector>
 
 #include "common/logging.h"
 #include "sandbox/launcher.h"
+#include "sandbox/log_options.h"
 #include "sandbox/options.h"
 
 namespace postern {
@@ -43,11 +45,16 @@ int Main(const std::vector<std::string>& arguments) {
     std::fputs(exit->text.c_str(), exit->status == 0 ? stdout : stderr);
     return exit->status;
   }
-  const Options& options = std::get<Options>(parsed);
+  Options options = std::get<Options>(parsed);
+  const LogChoice log = ChooseLogLevel(options, std::getenv("RUST_LOG"));
+  options.log_level = log.level;
   std::signal(SIGPIPE, SIG_IGN);  // The end of whoever reads the log isn't the end of the service.
   std::signal(SIGCHLD,
               SIG_DFL);  // Ignored, it would reap the children before we see how they ended.
   InitializeLogging("posternd", options.log_level);
+  for (const std::string& part : log.ignored) {
+    LOG(WARNING) << "RUST_LOG: '" << part << "' is no log level and is ignored";
+  }
 
   const absl::StatusOr<Outcome> outcome = Launch(options);
   if (!outcome.ok()) {

@@ -13,6 +13,18 @@ namespace {
 // A directory that every root has, to attach the new root to before it becomes the root.
 constexpr char kAttachPoint[] = "/proc";
 
+// A kernel that can't is no error: each caller names what else stands guard.
+absl::Status SetAttributes(int mounts, uint64_t attributes, const std::string& purpose) {
+  mount_attr change{};
+  change.attr_set = attributes;
+  if (mount_setattr(mounts, "", AT_EMPTY_PATH | AT_RECURSIVE, &change, sizeof(change)) == 0) {
+    return absl::OkStatus();
+  }
+  if (errno != ENOSYS) return ErrnoStatus("can't " + purpose);
+  LOG(WARNING) << "This kernel (before Linux 5.12) can't " << purpose;
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::Status SetPropagation(Propagation propagation) {
@@ -31,16 +43,13 @@ absl::StatusOr<UniqueFd> CloneMounts(const std::string& path) {
 }
 
 absl::Status DisarmMounts(int mounts) {
-  mount_attr attributes{};
-  attributes.attr_set = MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID;
-  if (mount_setattr(mounts, "", AT_EMPTY_PATH | AT_RECURSIVE, &attributes, sizeof(attributes)) ==
-      0) {
-    return absl::OkStatus();
-  }
-  if (errno != ENOSYS) return ErrnoStatus("forbidding devices in the shared directory");
   // Not the only guard: the broker opens regular files and directories only.
-  LOG(WARNING) << "This kernel (before Linux 5.12) can't forbid devices in the shared directory";
-  return absl::OkStatus();
+  return SetAttributes(mounts, MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID,
+                       "forbid devices in the shared directory");
+}
+
+absl::Status ForbidWrites(int mounts) {
+  return SetAttributes(mounts, MOUNT_ATTR_RDONLY, "make the shared directory read-only");
 }
 
 absl::StatusOr<UniqueFd> MountProc() {

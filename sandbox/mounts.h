@@ -24,6 +24,10 @@ absl::StatusOr<UniqueFd> CloneMounts(const std::string& path);
 // effect. The guest may make device nodes; a broken broker would open them as the host's devices.
 absl::Status DisarmMounts(int mounts);
 
+// Makes `mounts` read-only, for this copy of them only. Where the kernel can't (before Linux 5.12),
+// or for what the host mounts later, the broker's own check is the only one.
+absl::Status ForbidWrites(int mounts);
+
 // Mounts a /proc that shows the caller's pid namespace over /proc; returns it (O_PATH).
 absl::StatusOr<UniqueFd> MountProc();
 

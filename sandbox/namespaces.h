@@ -21,11 +21,6 @@ uint64_t JailNamespaces(bool user_namespace);
 // in a process with one thread. `pidfd`, if not null, gets a descriptor of the child (Linux 5.2).
 ErrnoOr<pid_t> Fork(uint64_t flags, UniqueFd* pidfd);
 
-// Maps the caller's effective uid and gid, and no other, to themselves in `pid`'s user namespace,
-// and forbids setgroups(2) there: what anybody may do. Precondition: `pid` was forked into a new
-// user namespace by the caller.
-absl::Status MapOwnIds(pid_t pid);
-
 // Whether `id` exists in the user namespace with the map `map` (the text of /proc/self/uid_map or
 // gid_map).
 bool IsMapped(std::string_view map, uint32_t id);

@@ -20,8 +20,9 @@ using testing::SizeIs;
 using vmm::StatusField;
 
 constexpr char kNone[] = "0000000000000000";
-// kBrokerCapabilities, spelled out: bits 0, 1, 3, 4, 6, 7, 27, 31.
-constexpr char kFileCapabilities[] = "00000000880000db";
+// kBrokerCapabilities, spelled out: bits 0, 1, 3, 4, 6, 7, 27, 31; and DAC_READ_SEARCH, 2, for file
+// handles, which are the default.
+constexpr char kFileCapabilities[] = "00000000880000df";
 
 void ExpectSealed(pid_t pid) {
   EXPECT_EQ(StatusField(pid, "NoNewPrivs"), "1");

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "common/build_info.h"
+#include "sandbox/option_table.h"
 
 namespace postern {
 namespace {
@@ -125,8 +126,9 @@ TEST(OptionsTest, NumbersBeyondTheirLimitsAreRefused) {
   EXPECT_THAT(UsageError(With({"--request-queues=0"})), HasSubstr("not a number from 1 to 64"));
   EXPECT_THAT(UsageError(With({"--request-queues=65"})), HasSubstr("'--request-queues'"));
   EXPECT_THAT(UsageError(With({"--request-queues=0x2"})), HasSubstr("'0x2'"));
-  EXPECT_THAT(UsageError(With({"--thread-pool-size=-1"})), HasSubstr("not a number"));
-  EXPECT_THAT(UsageError(With({"--thread-pool-size=4294967296"})), HasSubstr("not a number"));
+  EXPECT_THAT(UsageError(With({"--thread-pool-size=-1"})), HasSubstr("not a number of threads"));
+  EXPECT_THAT(UsageError(With({"--thread-pool-size=4294967296"})),
+              HasSubstr("not a number of threads"));
   EXPECT_THAT(UsageError({"--shared-dir=/s", "--fd=-1"}), HasSubstr("not a descriptor"));
   EXPECT_THAT(UsageError({"--shared-dir=/s", "--fd=x"}), HasSubstr("not a descriptor"));
   EXPECT_THAT(UsageError(With({"--tag", std::string(37, 't')})), HasSubstr("1 to 36 bytes"));
@@ -135,7 +137,7 @@ TEST(OptionsTest, NumbersBeyondTheirLimitsAreRefused) {
 TEST(OptionsTest, UnknownValuesAreRefused) {
   EXPECT_THAT(UsageError(With({"--sandbox=jail"})), HasSubstr("invalid value 'jail'"));
   EXPECT_THAT(UsageError(With({"--cache=none"})), HasSubstr("invalid value 'none'"));
-  EXPECT_THAT(UsageError(With({"--seccomp=KILL"})), HasSubstr("not one of kill, log, trap, none"));
+  EXPECT_THAT(UsageError(With({"--seccomp=KILL"})), HasSubstr("not one of none, kill, log, trap"));
   EXPECT_THAT(UsageError(With({"--log-level=loud"})), HasSubstr("not one of error"));
 }
 
@@ -180,21 +182,19 @@ TEST(OptionsTest, SocketIsRequired) {
 TEST(OptionsTest, NoArgumentsGiveHelpWithStatus2) {
   const EarlyExit exit = Exit({});
   EXPECT_EQ(exit.status, 2);
-  EXPECT_THAT(exit.text, AllOf(StartsWith("Usage: "), HasSubstr("--shared-dir PATH")));
+  EXPECT_THAT(exit.text, AllOf(HasSubstr("\nUsage: "), HasSubstr("--shared-dir PATH")));
 }
 
 TEST(OptionsTest, HelpNamesEveryOption) {
-  for (const char* spelling : {"--help", "-h"}) {
-    const EarlyExit exit = Exit({spelling});
-    EXPECT_EQ(exit.status, 0);
-    for (const char* option :
-         {"--shared-dir", "--socket-path", "--fd", "--socket-group", "--tag", "--log-level",
-          "--thread-pool-size", "--request-queues", "--sandbox", "--cache", "--seccomp", "--xattr",
-          "--print-capabilities", "--version"}) {
-      EXPECT_THAT(exit.text, HasSubstr(option));
-    }
-    EXPECT_THAT(exit.text, HasSubstr("without effect so far"));
+  const EarlyExit brief = Exit({"-h"});
+  const EarlyExit full = Exit({"--help"});
+  EXPECT_EQ(brief.status, 0);
+  EXPECT_EQ(full.status, 0);
+  for (const OptionRow& row : OptionTable()) {
+    EXPECT_THAT(brief.text, HasSubstr(row.LongName()));
+    EXPECT_THAT(full.text, HasSubstr(row.LongName()));
   }
+  EXPECT_LT(brief.text.size(), full.text.size());
 }
 
 TEST(OptionsTest, VersionIsPrinted) {

@@ -149,18 +149,16 @@ TEST_P(FcntlPolicyTest, UpperHalfOf32BitArgumentsDoesNotMatter) {
 // What a taken-over process would try first, spelled out: a row too many must not slip through
 // unnoticed.
 class ForbiddenToBothTest : public testing::TestWithParam<int> {};
-INSTANTIATE_TEST_SUITE_P(, ForbiddenToBothTest,
-                         testing::Values(SYS_execve, SYS_execveat, SYS_clone, SYS_clone3,
-                                         SYS_ptrace, SYS_process_vm_writev, SYS_socket,
-                                         SYS_socketpair, SYS_connect, SYS_bind, SYS_accept4,
-                                         SYS_kill, SYS_tkill, SYS_pidfd_open, SYS_pidfd_getfd,
-                                         SYS_mount, SYS_umount2, SYS_pivot_root, SYS_chroot,
-                                         SYS_unshare, SYS_setns, SYS_open_tree, SYS_move_mount,
-                                         SYS_fsopen, SYS_bpf, SYS_perf_event_open, SYS_userfaultfd,
-                                         SYS_io_uring_setup, SYS_keyctl, SYS_add_key,
-                                         SYS_init_module, SYS_kexec_load, SYS_open_by_handle_at,
-                                         SYS_memfd_create, SYS_seccomp, SYS_personality, SYS_ioctl),
-                         [](const auto& row) { return NameOf(row.param); });
+INSTANTIATE_TEST_SUITE_P(
+    , ForbiddenToBothTest,
+    testing::Values(SYS_execve, SYS_execveat, SYS_clone, SYS_clone3, SYS_ptrace,
+                    SYS_process_vm_writev, SYS_socket, SYS_socketpair, SYS_connect, SYS_bind,
+                    SYS_accept4, SYS_kill, SYS_tkill, SYS_pidfd_open, SYS_pidfd_getfd, SYS_mount,
+                    SYS_umount2, SYS_pivot_root, SYS_chroot, SYS_unshare, SYS_setns, SYS_open_tree,
+                    SYS_move_mount, SYS_fsopen, SYS_bpf, SYS_perf_event_open, SYS_userfaultfd,
+                    SYS_io_uring_setup, SYS_keyctl, SYS_add_key, SYS_init_module, SYS_kexec_load,
+                    SYS_memfd_create, SYS_seccomp, SYS_personality, SYS_ioctl),
+    [](const auto& row) { return NameOf(row.param); });
 
 TEST_P(ForbiddenToBothTest, Dies) {
   if (kSanitized && GetParam() == SYS_ioctl) GTEST_SKIP() << "sanitizers need it";
@@ -171,12 +169,12 @@ TEST_P(ForbiddenToBothTest, Dies) {
 // No call that takes a path.
 class ForbiddenToTheWorkerTest : public testing::TestWithParam<int> {};
 INSTANTIATE_TEST_SUITE_P(, ForbiddenToTheWorkerTest,
-                         testing::Values(SYS_openat2, SYS_statx, SYS_unlinkat, SYS_linkat,
-                                         SYS_symlinkat, SYS_mkdirat, SYS_mknodat, SYS_renameat2,
-                                         SYS_fchmodat, SYS_fchownat, SYS_utimensat, SYS_chdir,
-                                         SYS_fchdir, SYS_ftruncate, SYS_fchmod, SYS_fchown,
-                                         SYS_getdents64, SYS_setresuid, SYS_setresgid,
-                                         SYS_setgroups, SYS_capset),
+                         testing::Values(SYS_open_by_handle_at, SYS_name_to_handle_at, SYS_openat2,
+                                         SYS_statx, SYS_unlinkat, SYS_linkat, SYS_symlinkat,
+                                         SYS_mkdirat, SYS_mknodat, SYS_renameat2, SYS_fchmodat,
+                                         SYS_fchownat, SYS_utimensat, SYS_chdir, SYS_fchdir,
+                                         SYS_ftruncate, SYS_fchmod, SYS_fchown, SYS_getdents64,
+                                         SYS_setresuid, SYS_setresgid, SYS_setgroups, SYS_capset),
                          [](const auto& row) { return NameOf(row.param); });
 
 TEST_P(ForbiddenToTheWorkerTest, Dies) {

@@ -1,0 +1,17 @@
+// The grammar of -o: options as the C implementation of virtiofsd took them.
+#ifndef POSTERN_SANDBOX_COMPAT_OPTIONS_H_
+#define POSTERN_SANDBOX_COMPAT_OPTIONS_H_
+
+#include <string_view>
+
+#include "sandbox/options.h"
+#include "sandbox/status.h"
+
+namespace postern {
+
+// Applies "item,item=value,…" in order. No comma can be escaped.
+absl::Status ApplyCompatOptions(std::string_view list, Options& options);
+
+}  // namespace postern
+
+#endif  // POSTERN_SANDBOX_COMPAT_OPTIONS_H_
