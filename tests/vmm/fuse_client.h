@@ -47,6 +47,8 @@ class FuseClient {
   // 1 MiB and a page, page-aligned; the calls with std::string use it too.
   GuestBuffer buffer() const { return buffer_; }
 
+  // What the last Init() agreed on: FUSE_* bits, those of flags2 above bit 31.
+  uint64_t enabled() const { return enabled_; }
   ErrnoOr<fuse_init_out> Init(const InitOptions& options = {});
   ErrnoOrVoid Destroy();
 
@@ -93,6 +95,28 @@ class FuseClient {
                                 NodeId to, FuseHandle to_handle, uint64_t to_offset,
                                 uint64_t length);
 
+  ErrnoOr<uint64_t> CopyFileRange64(NodeId from, FuseHandle from_handle, uint64_t from_offset,
+                                    NodeId to, FuseHandle to_handle, uint64_t to_offset,
+                                    uint64_t length);
+  // `name` is what Linux sends for a file that has none.
+  ErrnoOr<CreatedFile> Tmpfile(NodeId parent, uint32_t flags, uint32_t mode = 0600,
+                               uint32_t umask = 0, std::string_view name = "/");
+  // `flags` and `mask` as statx(2)'s.
+  ErrnoOr<FuseStatx> Statx(NodeId node, uint32_t flags, uint32_t mask,
+                           std::optional<FuseHandle> handle = std::nullopt);
+
+  // The form of the request is what INIT agreed on unless `form` says otherwise.
+  ErrnoOrVoid Setxattr(NodeId node, std::string_view name, std::string_view value,
+                       const SetxattrOptions& options = {},
+                       std::optional<SetxattrForm> form = std::nullopt);
+  // The value, into room for `size` (> 0) bytes; ERANGE if that is too little.
+  ErrnoOr<std::string> Getxattr(NodeId node, std::string_view name, size_t size = 65536);
+  ErrnoOr<uint32_t> GetxattrSize(NodeId node, std::string_view name);
+  // Names, each ended by a NUL.
+  ErrnoOr<std::string> Listxattr(NodeId node, size_t size = 65536);
+  ErrnoOr<uint32_t> ListxattrSize(NodeId node);
+  ErrnoOrVoid Removexattr(NodeId node, std::string_view name);
+
   ErrnoOr<fuse_open_out> Opendir(NodeId node, uint32_t flags = 0);
   // One reply's worth of entries, after `offset`; none at the end. At most `size` bytes of them.
   ErrnoOr<std::vector<DirectoryEntry>> Readdir(NodeId node, FuseHandle handle, uint64_t offset,
@@ -134,6 +158,7 @@ class FuseClient {
   FuseQueue& queue_;
   const GuestBuffer buffer_;
   Credentials credentials_;
+  uint64_t enabled_ = 0;
   std::chrono::milliseconds timeout_ = std::chrono::seconds(30);
 };
 

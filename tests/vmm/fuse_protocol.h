@@ -7,6 +7,8 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "common/ids.h"
 
@@ -21,9 +23,68 @@ inline constexpr uint64_t kFuseAllowIdmap = uint64_t{1} << 40;
 
 inline constexpr uint32_t kFuseUnusedOpcode = 4000;  // No FUSE version has given it a meaning.
 
+// Linux 6.6 (FUSE 7.39).
+inline constexpr uint32_t kFuseStatx = 52;
+struct FuseStatxIn {
+  uint32_t getattr_flags;
+  uint32_t reserved;
+  uint64_t fh;
+  uint32_t sx_flags;
+  uint32_t sx_mask;
+};
+static_assert(sizeof(FuseStatxIn) == 24);
+struct FuseStatxTime {
+  int64_t tv_sec;
+  uint32_t tv_nsec;
+  int32_t reserved;
+};
+struct FuseStatx {
+  uint32_t mask;
+  uint32_t blksize;
+  uint64_t attributes;
+  uint32_t nlink;
+  uint32_t uid;
+  uint32_t gid;
+  uint16_t mode;
+  uint16_t spare0;
+  uint64_t ino;
+  uint64_t size;
+  uint64_t blocks;
+  uint64_t attributes_mask;
+  FuseStatxTime atime;
+  FuseStatxTime btime;
+  FuseStatxTime ctime;
+  FuseStatxTime mtime;
+  uint32_t rdev_major;
+  uint32_t rdev_minor;
+  uint32_t dev_major;
+  uint32_t dev_minor;
+  uint64_t spare2[14];
+};
+struct FuseStatxOut {
+  uint64_t attr_valid;
+  uint32_t attr_valid_nsec;
+  uint32_t flags;
+  uint64_t spare[2];
+  FuseStatx stat;
+};
+static_assert(sizeof(FuseStatxOut) == 288);
+
+// Linux 6.18 (FUSE 7.45).
+inline constexpr uint32_t kFuseCopyFileRange64 = 53;
+struct FuseCopyFileRangeOut {
+  uint64_t bytes_copied;
+};
+
 // What FUSE calls fh, whatever the other side makes of it. (OpenFileId is our broker's idea, where
 // 0 is none; for other servers 0 is an fh like any other.)
 using FuseHandle = StrongId<struct FuseHandleTag, uint64_t>;
+
+// A label that the guest's LSM wants on what a request makes, as the xattr `name`.
+struct SecurityContext {
+  std::string name;
+  std::string value;  // Linux sends it with its NUL.
+};
 
 // On whose behalf a request is made.
 struct Credentials {
@@ -32,6 +93,9 @@ struct Credentials {
   uint32_t pid = 1000;
   // Goes out with the requests that make something, as FUSE_EXT_GROUPS; Linux sends at most one.
   std::optional<GuestGid> supplementary_group = std::nullopt;
+  // Goes out with them too, and before it. An empty list is a record that says "none": what a guest
+  // without an LSM sends once FUSE_SECURITY_CTX is negotiated. Linux sends at most one.
+  std::optional<std::vector<SecurityContext>> security_contexts = std::nullopt;
 };
 
 // What Linux 6.12 offers in FUSE_INIT on virtio-fs, without DAX.

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <cstring>
+#include <string>
+
+#include "common/checked.h"
 
 namespace postern::vmm {
 namespace {
@@ -61,6 +64,19 @@ void AddData(const std::vector<GuestBuffer>& data, Framing framing, bool split_p
   }
 }
 
+// FUSE_REC_ALIGN of fs/fuse/dir.c.
+constexpr size_t kExtensionAlignment = 8;
+size_t RoundedUp(size_t size) {
+  return (size + kExtensionAlignment - 1) & ~(kExtensionAlignment - 1);
+}
+
+template <typename T>
+void AppendObject(const T& object, std::string& to) {
+  static_assert(std::is_trivially_copyable_v<T>);
+  // Safe because char aliases everything.
+  to.append(reinterpret_cast<const char*>(&object), sizeof(object));
+}
+
 size_t Total(const std::vector<GuestBuffer>& data) {
   size_t total = 0;
   for (const GuestBuffer& buffer : data) total += buffer.size();
@@ -98,18 +114,39 @@ void FuseRequest::AppendName(std::string_view name) {
   Append('\0');
 }
 
-void FuseRequest::AppendGroups(const Credentials& credentials) {
-  if (!credentials.supplementary_group.has_value()) return;
-  // struct fuse_ext_header, then struct fuse_supp_groups, 8-aligned as a whole.
-  const struct {
-    uint32_t size;
-    uint32_t type;
-    uint32_t count;
-    uint32_t group;
-  } extension{16, kFuseExtGroups, 1, credentials.supplementary_group->value()};
-  static_assert(sizeof(extension) == 16);
-  Append(extension);
-  header_.total_extlen = static_cast<uint16_t>(header_.total_extlen + sizeof(extension) / 8);
+void FuseRequest::AppendExtension(uint32_t type, std::string_view body) {
+  // struct fuse_ext_header (as struct fuse_secctx_header: size, number of contexts). The size is
+  // the record's, header and padding included.
+  fuse_ext_header header{};
+  header.size = Narrow<uint32_t>(RoundedUp(sizeof(header) + body.size()));
+  header.type = type;
+  Append(header);
+  AppendBytes(std::as_bytes(std::span(body.data(), body.size())));
+  const std::string padding(header.size - sizeof(header) - body.size(), '\0');
+  AppendBytes(std::as_bytes(std::span(padding.data(), padding.size())));
+  header_.total_extlen =
+      static_cast<uint16_t>(header_.total_extlen + header.size / kExtensionAlignment);
+}
+
+void FuseRequest::AppendExtensions(const Credentials& credentials) {
+  if (credentials.security_contexts.has_value()) {
+    std::string body;
+    for (const SecurityContext& context : *credentials.security_contexts) {
+      body.resize(RoundedUp(body.size()));
+      fuse_secctx header{};
+      header.size = Narrow<uint32_t>(context.value.size());
+      AppendObject(header, body);
+      body.append(context.name).push_back('\0');
+      body.append(context.value);
+    }
+    AppendExtension(Narrow<uint32_t>(credentials.security_contexts->size()), body);
+  }
+  if (credentials.supplementary_group.has_value()) {
+    std::string body;  // struct fuse_supp_groups
+    AppendObject(uint32_t{1}, body);
+    AppendObject(credentials.supplementary_group->value(), body);
+    AppendExtension(kFuseExtGroups, body);
+  }
 }
 
 void FuseRequest::ReceiveArguments(size_t bytes) {

@@ -52,8 +52,9 @@ class FuseRequest {
     static_assert(std::is_trivially_copyable_v<T>);
     AppendBytes(std::as_bytes(std::span(&value, 1)));
   }
-  void AppendName(std::string_view name);             // With its NUL.
-  void AppendGroups(const Credentials& credentials);  // FUSE_EXT_GROUPS, if there is a group.
+  void AppendName(std::string_view name);  // With its NUL.
+  // What Linux puts behind the names of a creating request: security contexts, FUSE_EXT_GROUPS.
+  void AppendExtensions(const Credentials& credentials);
   void SendData(const GuestBuffer& data) { data_in_.push_back(data); }
 
   // ---- the writable part ----
@@ -67,6 +68,8 @@ class FuseRequest {
 
  private:
   friend class FuseQueue;
+
+  void AppendExtension(uint32_t type, std::string_view body);
 
   // Writes the header into guest RAM and cuts the request into segments. Returns false if it
   // overflowed.

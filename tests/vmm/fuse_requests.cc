@@ -12,6 +12,26 @@ void StartNamed(FuseRequest& request, uint32_t opcode, NodeId node, std::string_
   request.AppendName(name);
 }
 
+// fuse_getxattr_in, and room for what it asks.
+void StartSized(FuseRequest& request, uint32_t opcode, NodeId node, const GuestBuffer& data) {
+  request.Start(opcode, node);
+  request.Append(fuse_getxattr_in{.size = Narrow<uint32_t>(data.size()), .padding = 0});
+  if (data.size() == 0) {
+    request.ReceiveArguments(sizeof(fuse_getxattr_out));
+  } else {
+    request.ReceiveData(data);
+  }
+}
+
+void EncodeCreateOf(FuseRequest& request, uint32_t opcode, NodeId node, std::string_view name,
+                    const fuse_create_in& arguments, const Credentials& who) {
+  request.Start(opcode, node);
+  request.Append(arguments);
+  request.AppendName(name);
+  request.AppendExtensions(who);
+  request.ReceiveArguments(sizeof(fuse_entry_out) + sizeof(fuse_open_out));
+}
+
 void EncodeReleaseOf(FuseRequest& request, uint32_t opcode, NodeId node, FuseHandle handle) {
   request.Start(opcode, node);
   fuse_release_in arguments{};
@@ -79,7 +99,7 @@ void EncodeSymlink(FuseRequest& request, NodeId node, std::string_view name,
                    std::string_view target, const Credentials& who) {
   StartNamed(request, FUSE_SYMLINK, node, name);
   request.AppendName(target);
-  request.AppendGroups(who);
+  request.AppendExtensions(who);
   request.ReceiveArguments(sizeof(fuse_entry_out));
 }
 
@@ -88,7 +108,7 @@ void EncodeMknod(FuseRequest& request, NodeId node, std::string_view name,
   request.Start(FUSE_MKNOD, node);
   request.Append(arguments);
   request.AppendName(name);
-  request.AppendGroups(who);
+  request.AppendExtensions(who);
   request.ReceiveArguments(sizeof(fuse_entry_out));
 }
 
@@ -97,7 +117,7 @@ void EncodeMkdir(FuseRequest& request, NodeId node, std::string_view name,
   request.Start(FUSE_MKDIR, node);
   request.Append(arguments);
   request.AppendName(name);
-  request.AppendGroups(who);
+  request.AppendExtensions(who);
   request.ReceiveArguments(sizeof(fuse_entry_out));
 }
 
@@ -134,11 +154,12 @@ void EncodeLink(FuseRequest& request, NodeId node, NodeId existing, std::string_
 
 void EncodeCreate(FuseRequest& request, NodeId node, std::string_view name,
                   const fuse_create_in& arguments, const Credentials& who) {
-  request.Start(FUSE_CREATE, node);
-  request.Append(arguments);
-  request.AppendName(name);
-  request.AppendGroups(who);
-  request.ReceiveArguments(sizeof(fuse_entry_out) + sizeof(fuse_open_out));
+  EncodeCreateOf(request, FUSE_CREATE, node, name, arguments, who);
+}
+
+void EncodeTmpfile(FuseRequest& request, NodeId node, std::string_view name,
+                   const fuse_create_in& arguments, const Credentials& who) {
+  EncodeCreateOf(request, FUSE_TMPFILE, node, name, arguments, who);
 }
 
 void EncodeGetattr(FuseRequest& request, NodeId node, std::optional<FuseHandle> handle) {
@@ -150,6 +171,20 @@ void EncodeGetattr(FuseRequest& request, NodeId node, std::optional<FuseHandle> 
   }
   request.Append(arguments);
   request.ReceiveArguments(sizeof(fuse_attr_out));
+}
+
+void EncodeStatx(FuseRequest& request, NodeId node, uint32_t flags, uint32_t mask,
+                 std::optional<FuseHandle> handle) {
+  request.Start(kFuseStatx, node);
+  FuseStatxIn arguments{};
+  if (handle.has_value()) {
+    arguments.getattr_flags = FUSE_GETATTR_FH;
+    arguments.fh = handle->value();
+  }
+  arguments.sx_flags = flags;
+  arguments.sx_mask = mask;
+  request.Append(arguments);
+  request.ReceiveArguments(sizeof(FuseStatxOut));
 }
 
 void EncodeSetattr(FuseRequest& request, NodeId node, const fuse_setattr_in& arguments) {
@@ -234,6 +269,41 @@ void EncodeCopyFileRange(FuseRequest& request, NodeId node,
   request.Start(FUSE_COPY_FILE_RANGE, node);
   request.Append(arguments);
   request.ReceiveArguments(sizeof(fuse_write_out));
+}
+
+void EncodeCopyFileRange64(FuseRequest& request, NodeId node,
+                           const fuse_copy_file_range_in& arguments) {
+  request.Start(kFuseCopyFileRange64, node);
+  request.Append(arguments);
+  request.ReceiveArguments(sizeof(FuseCopyFileRangeOut));
+}
+
+void EncodeSetxattr(FuseRequest& request, NodeId node, std::string_view name,
+                    const GuestBuffer& value, const SetxattrOptions& options, SetxattrForm form) {
+  request.Start(FUSE_SETXATTR, node);
+  fuse_setxattr_in arguments{};
+  arguments.size = Narrow<uint32_t>(value.size());
+  arguments.flags = options.flags;
+  arguments.setxattr_flags = options.setxattr_flags;
+  const size_t bytes =
+      form == SetxattrForm::kShort ? FUSE_COMPAT_SETXATTR_IN_SIZE : sizeof(arguments);
+  request.AppendBytes(std::as_bytes(std::span(&arguments, 1)).first(bytes));
+  request.AppendName(name);
+  request.SendData(value);
+}
+
+void EncodeGetxattr(FuseRequest& request, NodeId node, std::string_view name,
+                    const GuestBuffer& data) {
+  StartSized(request, FUSE_GETXATTR, node, data);
+  request.AppendName(name);
+}
+
+void EncodeListxattr(FuseRequest& request, NodeId node, const GuestBuffer& data) {
+  StartSized(request, FUSE_LISTXATTR, node, data);
+}
+
+void EncodeRemovexattr(FuseRequest& request, NodeId node, std::string_view name) {
+  StartNamed(request, FUSE_REMOVEXATTR, node, name);
 }
 
 void EncodeOpendir(FuseRequest& request, NodeId node, uint32_t flags) {

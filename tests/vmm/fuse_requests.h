@@ -42,9 +42,15 @@ void EncodeRename2(FuseRequest& request, NodeId node, std::string_view name, Nod
 void EncodeLink(FuseRequest& request, NodeId node, NodeId existing, std::string_view new_name);
 void EncodeCreate(FuseRequest& request, NodeId node, std::string_view name,
                   const fuse_create_in& arguments, const Credentials& who);
+// Linux names what has no name yet "/".
+void EncodeTmpfile(FuseRequest& request, NodeId node, std::string_view name,
+                   const fuse_create_in& arguments, const Credentials& who);
 
 // ---- inodes ----
 void EncodeGetattr(FuseRequest& request, NodeId node, std::optional<FuseHandle> handle);
+// `handle` goes into the request if there is one.
+void EncodeStatx(FuseRequest& request, NodeId node, uint32_t flags, uint32_t mask,
+                 std::optional<FuseHandle> handle);
 void EncodeSetattr(FuseRequest& request, NodeId node, const fuse_setattr_in& arguments);
 // The target comes as data, as Linux asks for it.
 void EncodeReadlink(FuseRequest& request, NodeId node, const GuestBuffer& data);
@@ -69,6 +75,28 @@ void EncodeFallocate(FuseRequest& request, NodeId node, const fuse_fallocate_in&
 void EncodeLseek(FuseRequest& request, NodeId node, const fuse_lseek_in& arguments);
 void EncodeCopyFileRange(FuseRequest& request, NodeId node,
                          const fuse_copy_file_range_in& arguments);
+
+// Answers a FuseCopyFileRangeOut.
+void EncodeCopyFileRange64(FuseRequest& request, NodeId node,
+                           const fuse_copy_file_range_in& arguments);
+
+// ---- extended attributes ----
+enum class SetxattrForm {
+  kShort,     // size and flags: before FUSE 7.33, and without FUSE_SETXATTR_EXT
+  kExtended,  // setxattr_flags as well
+};
+struct SetxattrOptions {
+  uint32_t flags = 0;           // XATTR_CREATE, XATTR_REPLACE
+  uint32_t setxattr_flags = 0;  // FUSE_SETXATTR_*; lost in the short form
+};
+void EncodeSetxattr(FuseRequest& request, NodeId node, std::string_view name,
+                    const GuestBuffer& value, const SetxattrOptions& options, SetxattrForm form);
+// An empty `data` asks for the size, which comes as fuse_getxattr_out; else the value comes as
+// data.
+void EncodeGetxattr(FuseRequest& request, NodeId node, std::string_view name,
+                    const GuestBuffer& data);
+void EncodeListxattr(FuseRequest& request, NodeId node, const GuestBuffer& data);
+void EncodeRemovexattr(FuseRequest& request, NodeId node, std::string_view name);
 
 // ---- directories ----
 void EncodeOpendir(FuseRequest& request, NodeId node, uint32_t flags);
