@@ -10,9 +10,10 @@ END_LIMIT = 15
 
 
 class Daemon:
-    def __init__(self, program: str, share: Path, directory: Path, log: Path, options: list[str],
+    def __init__(self, tag: str, program: str, share: Path, directory: Path, log: Path, options: list[str],
                  env: dict[str, str]) -> None:
         """`directory` holds the socket and nothing else: what is left in it afterwards, the daemon has left."""
+        self._name = f"daemon of {tag}"
         self.socket = directory / "fs.sock"
         self.log = log
         command = [program, f"--shared-dir={share}", f"--socket-path={self.socket}", *options]
@@ -22,9 +23,10 @@ class Daemon:
         """Returns when the socket exists. Its bind comes before its listen, but a front end's connect may not."""
         wait_until(lambda: self._is_listening() or self.process.status() is not None, START_LIMIT)
         if self.process.status() is not None:
-            raise CaseFailure(f"daemon: expected it to listen on its socket, it ended with {self.process.status()}")
+            raise CaseFailure(f"{self._name}: expected it to listen on its socket, "
+                              f"it ended with {self.process.status()}")
         if not self._is_listening():
-            raise CaseFailure(f"daemon: expected its socket within {START_LIMIT} s, saw none")
+            raise CaseFailure(f"{self._name}: expected its socket within {START_LIMIT} s, saw none")
 
     def _is_listening(self) -> bool:
         # /proc/net/unix tells of listen(2) without a connection, of which the daemon accepts only one.
@@ -40,6 +42,6 @@ class Daemon:
         """The front end has gone: the daemon must end by itself, with status 0."""
         status = self.process.wait(END_LIMIT)
         if status is None:
-            raise CaseFailure(f"daemon: expected it to end within {END_LIMIT} s of the guest's end, it still runs")
+            raise CaseFailure(f"{self._name}: expected it to end within {END_LIMIT} s of the guest's end, it still runs")
         if status != 0:
-            raise CaseFailure(f"daemon: expected exit status 0 after the guest's end, saw {status}")
+            raise CaseFailure(f"{self._name}: expected exit status 0 after the guest's end, saw {status}")

@@ -14,12 +14,12 @@ from guestlib.qmp import Qmp
 class MachineSettings:
     kernel: Path  # its folder in the assets
     initrd: Path
-    socket: Path
-    tag: str
+    sockets: dict[str, Path]  # by tag
     memory_mib: int
     cpus: int
     queues: int
     reboots: bool
+    kernel_options: str
     directory: Path  # for sockets and logs
 
 
@@ -37,13 +37,15 @@ class QemuMachine:
             "-machine", "q35,memory-backend=ram", "-accel", accelerator, "-cpu", accel.cpu_model(acceleration),
             "-smp", str(settings.cpus), "-m", f"{settings.memory_mib}M",
             "-object", f"memory-backend-memfd,id=ram,share=on,size={settings.memory_mib}M",
-            "-chardev", f"socket,id=fs,path={settings.socket}",
-            "-device", f"vhost-user-fs-pci,chardev=fs,tag={settings.tag},num-request-queues={settings.queues}",
             "-serial", f"file:{self.console}", "-serial", f"file:{self.report}",
             "-qmp", f"unix:{self._qmp_path},server=on,wait=off",
             "-kernel", str(settings.kernel / "vmlinuz"), "-initrd", str(settings.initrd),
-            "-append", f"console=ttyS0 {'' if settings.reboots else 'panic=-1'} loglevel=5 mitigations=off",
+            "-append", f"console=ttyS0 {'' if settings.reboots else 'panic=-1'} loglevel=5 mitigations=off "
+                       + settings.kernel_options,
         ]
+        for tag, socket in settings.sockets.items():
+            command += ["-chardev", f"socket,id={tag},path={socket}", "-device",
+                        f"vhost-user-fs-pci,chardev={tag},tag={tag},num-request-queues={settings.queues}"]
         if not settings.reboots:
             command.append("-no-reboot")
         self.process = Supervised(command, directory / "qemu.log")
@@ -65,8 +67,8 @@ class UmlMachine:
         report = os.open(self.report, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         command = [
             str(settings.kernel / "linux"), f"mem={settings.memory_mib}M", f"initrd={settings.initrd}",
-            f"virtio_uml.device={settings.socket}:26", f"uml_dir={directory}", "umid=guest",
-            "con=null", "con0=null,fd:1", f"ssl0=null,fd:{report}", "panic=-1", "loglevel=5",
+            *(f"virtio_uml.device={socket}:26" for socket in settings.sockets.values()), f"uml_dir={directory}",
+            "umid=guest", "con=null", "con0=null,fd:1", f"ssl0=null,fd:{report}", "panic=-1", "loglevel=5",
         ]
         try:
             self.process = Supervised(command, self.console, env={**os.environ, "TMPDIR": self._memory.name},

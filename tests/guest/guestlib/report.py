@@ -9,7 +9,9 @@ from pathlib import Path
 class Report:
     boots: int = 0
     status: int | None = None
+    seconds: float = 0  # of a part
     lines: list[str] = field(default_factory=list)
+    parts: dict[str, "Report"] = field(default_factory=dict)
 
     @property
     def text(self) -> str:
@@ -23,6 +25,9 @@ class Report:
                 found = line.removeprefix(name + "=")
         return found
 
+    def last_line(self) -> str:
+        return next((line for line in reversed(self.lines) if line.strip()), "nothing")
+
 
 def parse(path: Path, nonce: str) -> Report:
     """Reads the report as far as it has come: only whole lines count."""
@@ -30,13 +35,22 @@ def parse(path: Path, nonce: str) -> Report:
     if not path.exists():
         return report
     text = path.read_bytes().decode("utf-8", errors="replace").replace("\r", "")
+    part: Report | None = None
     for line in text.split("\n")[:-1]:
         # A firmware that probes the port, or a reset in the middle of a line, can leave something before a marker.
-        marker = re.search(rf"@@{nonce} (begin|exit (\d+))$", line)
+        marker = re.search(rf"@@{nonce} (begin|exit|part|end)(?: (\S+))?(?: (\d+))?$", line)
         if marker is None:
             report.lines.append(line)
-        elif marker.group(1) == "begin":
+            if part is not None:
+                part.lines.append(line)
+            continue
+        kind, first, second = marker.groups()
+        if kind == "begin":
             report.boots += 1
-        else:
-            report.status = int(marker.group(2))
+        elif kind == "exit":
+            report.status = int(first)
+        elif kind == "part":
+            part = report.parts[first] = Report()
+        elif part is not None:  # the end of the part that began last
+            part.status, part.seconds, part = int(first), int(second) / 100, None
     return report

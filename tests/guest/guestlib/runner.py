@@ -1,9 +1,8 @@
-"""Runs one case: share, daemon, guest, verdict, and proof that nothing is left behind."""
+"""Runs one case: shares, daemons, guest, verdict, and proof that nothing is left behind."""
 
 import os
 import secrets
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,8 +15,8 @@ from guestlib.failure import CaseFailure, CaseSkipped, expect
 from guestlib.machine import MachineSettings, QemuMachine, UmlMachine
 from guestlib.process import kill_leftovers, living_children, wait_until
 from guestlib.report import Report, parse
+from guestlib.shares import Shares, environment
 
-TAG = "share"
 LEFTOVER_LIMIT = 5
 LOG_TAIL = 60
 
@@ -29,6 +28,7 @@ class Options:
     assets: Path
     qemu: str
     keep: bool
+    conformance: Path | None  # the conformance program, for the parts that run it
     leaves_files: bool  # a peer that leaves its socket and pid file behind
 
 
@@ -43,14 +43,20 @@ class Run:
         self.directory = Path(tempfile.mkdtemp(prefix=f"postern-guest-{case.name}-"))
         # The daemon's processes may run as other users, who must be able to reach the share.
         self.directory.chmod(0o755)
-        self.share = share or self.directory / "share"
-        self.sockets = self.directory / "sockets"
         self.scratch = self.directory / "scratch"
-        for path in (self.share, self.sockets, self.scratch):
-            path.mkdir(exist_ok=True)
-        self.daemon: Daemon | None = None
+        self.scratch.mkdir()
+        self.shares = Shares(case.devices, self.directory, options.assets, share)
         self.machine: QemuMachine | UmlMachine | None = None
         self.said = Report()
+
+    @property
+    def share(self) -> Path:
+        """The first device's directory: that of a case without parts."""
+        return self.shares[self.case.devices[0].tag]
+
+    @property
+    def daemon(self) -> Daemon:
+        return self.shares.daemons[self.case.devices[0].tag]
 
     def report(self) -> Report:
         assert self.machine is not None
@@ -69,41 +75,45 @@ class Run:
         self.wait_for(lambda: line in self.report().lines, f"the guest to say {line!r}", limit)
 
     def _has_ended(self) -> bool:
-        return self.machine.process.status() is not None or self.daemon.process.status() is not None
+        daemons = self.shares.daemons.values()
+        return any(part.process.status() is not None for part in (self.machine, *daemons))
 
     def execute(self) -> None:
         case = self.case
         if case.own_filesystem:
-            subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755,size=128m", "share", self.share], check=True)
+            self.shares.mount_tmpfs(self.share, "mode=755,size=128m")
         if case.setup:
             case.setup(self.share, self.options.assets)
-        self._start_daemon()
+        for part in case.parts:
+            if part.setup:
+                part.setup(self.shares)
+        self.shares.start_daemons(self.options.daemon, self.options.daemon_options, environment(self.scratch))
         self._start_machine()
         if case.during:
             case.during(self)
         seen = self._finish_guest()
-        self.daemon.expect_end()
+        self.shares.expect_daemons_end()
         self._expect_nothing_left()
         if case.verify:
             case.verify(Outcome(self.share, seen))
-
-    def _start_daemon(self) -> None:
-        # Where a daemon puts temporary files is its own affair, as long as it takes them away.
-        env = {**os.environ, "TMPDIR": str(self.scratch)}
-        options = [*self.options.daemon_options, *self.case.daemon_options]
-        self.daemon = Daemon(self.options.daemon, self.share, self.sockets, self.directory / "daemon.log", options, env)
-        self.daemon.wait_for_socket()
+        for part in case.parts:
+            if part.verify:
+                part.verify(self.shares, seen.parts[part.name])
 
     def _start_machine(self) -> None:
         case, assets = self.case, self.options.assets
         kernel = assets / ("uml" if case.kernel == "uml" else f"kernel-{case.kernel}")
         kind = UmlMachine if case.kernel == "uml" else QemuMachine
-        settings = initramfs.GuestSettings(self.nonce, kind.report_device, TAG, case.mount_options, case.share_is_root,
-                                           case.script)
+        files = {}
+        if any(part.needs_conformance for part in case.parts):
+            files["conformance"] = self.options.conformance.read_bytes()
+        settings = initramfs.GuestSettings(self.nonce, kind.report_device, case.devices, case.share_is_root,
+                                           case.script, {part.name: part.script for part in case.parts}, files)
         initrd = self.directory / "initrd"
         initrd.write_bytes(initramfs.build(kernel, assets / "busybox/busybox", settings))
-        machine = MachineSettings(kernel, initrd, self.daemon.socket, TAG, case.memory_mib, case.cpus, case.queues,
-                                  case.boots > 1, self.directory)
+        sockets = {tag: daemon.socket for tag, daemon in self.shares.daemons.items()}
+        machine = MachineSettings(kernel, initrd, sockets, case.memory_mib, case.cpus, case.queues, case.boots > 1,
+                                  case.kernel_options, self.directory)
         if case.kernel == "uml":
             self.acceleration = "uml"
             self.machine = UmlMachine(machine)
@@ -121,17 +131,18 @@ class Run:
         status = self.machine.process.status()
         seen = self.said = self.report()
         if status is None:
-            ended = self.daemon.process.status()
-            raise CaseFailure(f"guest: expected it to power off within {limit} s, it still runs"
-                              + ("" if ended is None else f", and the daemon has ended with status {ended}"))
+            ended = [f", and the daemon of {tag} has ended with status {daemon.process.status()}"
+                     for tag, daemon in self.shares.daemons.items() if daemon.process.status() is not None]
+            raise CaseFailure(f"guest: expected it to power off within {limit} s, it still runs{''.join(ended)}")
         if status != 0:
             raise CaseFailure(f"{self.case.qemu} machine: expected exit status 0, saw {status}")
         if seen.status is None:
             raise CaseFailure(f"guest: expected an exit marker in its report, saw none after {seen.boots} boot(s)")
         if seen.status != 0:
-            said = next((line for line in reversed(seen.lines) if line.strip()), "nothing")
-            raise CaseFailure(f"guest: expected its script to end with status 0, saw {seen.status}; "
-                              f"it said last: {said}")
+            failed = {f"part {name}": part for name, part in seen.parts.items() if part.status != 0}
+            raise CaseFailure("; ".join(
+                f"{name}: expected its script to end with status 0, saw {part.status}; it said last: {part.last_line()}"
+                for name, part in (failed or {"guest": seen}).items()))
         expect("guest: number of boots", self.case.boots, seen.boots)
         return seen
 
@@ -140,18 +151,9 @@ class Run:
             left = [f"{process.pid} ({process.name})" for process in living_children()]
             raise CaseFailure(f"processes: expected none after the daemon's end, saw {', '.join(left)}")
         if not self.options.leaves_files:
-            expect("files in the socket's directory after the daemon's end", [],
-                   sorted(path.name for path in self.sockets.iterdir()))
+            self.shares.expect_no_sockets()
         expect("temporary files after the daemon's end", [], sorted(path.name for path in self.scratch.iterdir()))
-        self._expect_no_mounts()
-
-    def _mounts(self) -> list[str]:
-        with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as table:
-            return [line.split()[4] for line in table if line.split()[4].startswith(str(self.directory))]
-
-    def _expect_no_mounts(self) -> None:
-        own = [str(self.share)] if self.case.own_filesystem else []
-        expect("mounts below the run's directory", own, self._mounts())
+        self.shares.expect_only_own_mounts()
 
     def show_logs(self) -> None:
         """Prints the end of every log of the run."""
@@ -163,24 +165,24 @@ class Run:
 
     def end(self) -> None:
         """Ends what still runs and removes the run's directory."""
-        for part in (self.machine, self.daemon):
-            if part is not None:
-                part.process.kill()
+        if self.machine is not None:
+            self.machine.process.kill()
+        self.shares.end()
         kill_leftovers()
         if isinstance(self.machine, UmlMachine):
             self.machine.close()
-        if self.case.own_filesystem and str(self.share) in self._mounts():
-            subprocess.run(["umount", self.share], check=True)
         if self.options.keep:
             print(f"kept: {self.directory}")
-        elif not self._mounts():  # never delete through a mount that somebody left there
-            shutil.rmtree(self.directory)
+        else:
+            self.shares.remove()
 
 
 def lacking(case: Case, options: Options) -> str | None:
     """What this case would need and this system doesn't have."""
     if os.geteuid() != 0:
         return "needs root: the share gets files of several users"
+    if any(part.needs_conformance for part in case.parts) and options.conformance is None:
+        return "needs the conformance program (--conformance)"
     if case.kernel != "uml" and case.qemu == "system" and shutil.which(options.qemu) is None:
         return f"{options.qemu} is not installed"
     return None

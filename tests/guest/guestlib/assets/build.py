@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from guestlib.assets.apt import KEYRING, Apt, extract, run
+from guestlib.assets.apt import KEYRING, Apt, AptError, extract, run
 
 STAMP = ".complete"
 VIRTIOFS_MODULES = ("virtio_pci", "virtiofs")
@@ -33,8 +33,9 @@ class Piece:
 class Sources:
     """The suites' apt, made when first asked for, all in one scratch directory."""
 
-    def __init__(self, scratch: Path) -> None:
+    def __init__(self, scratch: Path, cache: Path) -> None:
         self.scratch = scratch
+        self.cache = cache  # with the pieces that are made already
         self._apts: dict[str, Apt] = {}
 
     def apt(self, suite: str) -> Apt:
@@ -169,6 +170,54 @@ def make_rootfs(sources: Sources, into: Path) -> None:
     shutil.copyfile(source, into / "lua.tar.gz")
 
 
+# What the cases run in the guest, and what their packages depend on but these programs don't need for it.
+TOOLS = ("acl", "attr", "e2fsprogs", "fio", "git", "libcap2-bin", "stress-ng")
+TOOLS_NEEDLESS = ("git-man", "init-system-helpers", "libfile-find", "libgdbm", "libnumber", "libperl", "libpython3",
+                  "libreadline", "libsqlite3", "libtext-glob", "libx11-data", "media-types", "perl", "python3",
+                  "readline-common", "usrmerge")
+TOOLS_PROGRAMS = ("fio", "gcc", "getfacl", "getfattr", "git", "lsattr", "make", "perl", "setcap", "setpriv",
+                  "stress-ng")
+TOOLS_USERS = (("alice", 1001), ("bob", 1002), ("carol", 1003))
+TOOLS_STAFF = 2000  # a group of alice and bob, as in the small guests
+
+
+def make_tools(sources: Sources, into: Path) -> None:
+    """A Debian 12 with the programs that cases run, as a tree that a guest mounts read-only and changes its root to."""
+    tree = into / "root"
+    tree.mkdir()
+    run(["tar", "--extract", "--zstd", "--file", str(sources.cache / "rootfs/debian12.tar.zst"), "--numeric-owner",
+         "--directory", str(tree)])
+    status = (tree / "var/lib/dpkg/status").read_text(encoding="utf-8")
+    installed = {line.split()[1] for line in status.splitlines() if line.startswith("Package: ")}
+    apt = sources.apt("bookworm")
+    wanted = [name for name in apt.closure(list(TOOLS))
+              if name not in installed and not name.startswith(TOOLS_NEEDLESS)]
+    for deb in apt.download(wanted, sources.scratch / "tools"):
+        # dpkg-deb -x would put a directory in the place of the tree's link /lib.
+        archive = sources.scratch / "tools.tar"
+        with open(archive, "wb") as output:
+            subprocess.run(["dpkg-deb", "--fsys-tarfile", deb], stdout=output, check=True)
+        run(["tar", "--extract", "--keep-directory-symlink", "--file", str(archive), "--directory", str(tree)])
+    drop_documentation(tree)
+    run(["ldconfig", "-r", str(tree)])
+    with open(tree / "etc/passwd", "a", encoding="utf-8") as passwd, \
+            open(tree / "etc/group", "a", encoding="utf-8") as group:
+        for name, number in TOOLS_USERS:
+            passwd.write(f"{name}:x:{number}:{number}::/tmp:/bin/sh\n")
+            group.write(f"{name}:x:{number}:\n")
+        group.write(f"guests:x:{TOOLS_STAFF}:alice,bob\n")
+    for path in tree.rglob("*"):  # nobody gains rights through a program in a cache
+        if not path.is_symlink() and path.stat().st_mode & 0o6000:
+            path.chmod(path.stat().st_mode & 0o1777)
+    for program in TOOLS_PROGRAMS:
+        found = shutil.which(program, path=f"{tree}/usr/bin:{tree}/usr/sbin")
+        if found is None:
+            raise AptError(f"expected {program} among the tools, saw no such program")
+        listed = run(["chroot", str(tree), "/lib64/ld-linux-x86-64.so.2", "--list", found.removeprefix(str(tree))])
+        if "not found" in listed:
+            raise AptError(f"expected every library of {program} among the tools, saw {listed}")
+
+
 PIECES = (
     Piece("kernel-debian12", 1, make_kernel("bookworm")),
     Piece("kernel-debian13", 1, make_kernel("trixie")),
@@ -176,6 +225,7 @@ PIECES = (
     Piece("uml", 1, make_uml),
     Piece("peers", 1, make_peers),
     Piece("rootfs", 1, make_rootfs),
+    Piece("tools", 1, make_tools),  # made from the one before
 )
 
 
@@ -189,7 +239,7 @@ def fill(cache: Path, say: Callable[[str], None]) -> None:
         shutil.rmtree(stale)
     scratch.mkdir(parents=True)
     try:
-        sources = Sources(scratch)
+        sources = Sources(scratch, cache)
         for piece in missing:
             say(f"{piece.name}: fetching")
             made = scratch / f"new-{piece.name}"

@@ -1,8 +1,8 @@
 """All cases, in the order in which a whole run takes them."""
 
 from guestlib.case import Case
-from guestlib.cases import (bigfile, files, links, newer_qemu, open_files, pause, permissions, reboot, rootfs_build,
-                            smoke, two_queues, uml)
+from guestlib.cases import (bigfile, files, git, links, newer_qemu, open_files, pause, permissions, reboot, rootfs_build,
+                            smoke, stress, two_queues, uml)
 
 CASES: dict[str, Case] = {case.name: case for case in (
     smoke.CASE,
@@ -18,4 +18,6 @@ CASES: dict[str, Case] = {case.name: case for case in (
     reboot.CASE,
     uml.CASE,
     pause.CASE,
+    stress.CASE,
+    git.CASE,
 )}

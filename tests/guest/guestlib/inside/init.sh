@@ -1,5 +1,5 @@
 #!/bin/busybox sh
-# PID 1 of the guest: loads the modules, mounts the share at /mnt, runs the case's script, powers off.
+# PID 1 of the guest: loads the modules, mounts the first device at /mnt, runs the case's script or parts, powers off.
 /bin/busybox --install -s /bin
 export PATH=/bin HOME=/root
 mount -t proc proc /proc
@@ -23,6 +23,8 @@ if [ "$SHARE_IS_ROOT" = 1 ]; then
     umount /tmp /proc /sys
     exec switch_root /mnt /.guest/busybox sh /.guest/guest/second_stage.sh
 fi
+
+[ ! -e /guest/run_parts.sh ] || . /guest/run_parts.sh # which ends the guest
 
 cd /mnt
 sh /guest/run_case.sh > "$REPORT" 2>&1
