@@ -4,6 +4,9 @@
 #include <absl/strings/escaping.h>
 
 #include <ctime>
+#include <memory>
+
+#include "common/syslog_sink.h"
 
 namespace postern {
 
@@ -18,7 +21,28 @@ std::optional<LogLevel> ParseLogLevel(std::string_view name) {
   return std::nullopt;
 }
 
-void InitializeLogging(const char* program, LogLevel level) {
+namespace {
+
+// To the sink, and nowhere else: neither files nor stderr.
+void LogToSyslog(const char* program) {
+  auto sink = SyslogSink::Connect(kSyslogSocket, program);
+  if (!sink.ok()) {
+    LOG(WARNING) << "can't enable syslog (" << kSyslogSocket << ": " << sink.error().Message()
+                 << "): logging to stderr";
+    return;
+  }
+  for (const google::LogSeverity severity :
+       {google::GLOG_INFO, google::GLOG_WARNING, google::GLOG_ERROR, google::GLOG_FATAL}) {
+    google::SetLogDestination(severity, "");
+  }
+  FLAGS_logtostderr = false;
+  FLAGS_stderrthreshold = google::NUM_SEVERITIES;
+  google::AddLogSink(sink->release());  // For the rest of the process's life.
+}
+
+}  // namespace
+
+void InitializeLogging(const char* program, LogLevel level, LogTarget target) {
   FLAGS_logtostderr = true;
   FLAGS_v = 0;
   switch (level) {
@@ -46,6 +70,7 @@ void InitializeLogging(const char* program, LogLevel level) {
   }
   tzset();  // Opens /etc/localtime, which no jail contains.
   google::InitGoogleLogging(program);
+  if (target == LogTarget::kSyslog) LogToSyslog(program);
 }
 
 std::string EscapeForLog(std::string_view text) {

@@ -18,9 +18,14 @@ enum class LogLevel { kOff = 1, kError = 2, kWarn = 3, kInfo = 4, kDebug = 5, kT
 // Case-insensitive: error, warn, info, debug, trace, off.
 std::optional<LogLevel> ParseLogLevel(std::string_view name);
 
+// To kSyslog every line goes with the program's name as the identity. Where there is no syslog
+// daemon, it says so and is kStderr.
+enum class LogTarget { kStderr, kSyslog };
+
 // Call once per process, before any jail: it makes glog read what it needs (time zone) while it
-// still can. `program` must outlive the process (glog keeps the pointer).
-void InitializeLogging(const char* program, LogLevel level);
+// still can, and connects to the syslog daemon. `program` must outlive the process (glog keeps the
+// pointer).
+void InitializeLogging(const char* program, LogLevel level, LogTarget target = LogTarget::kStderr);
 
 // `text`, which came from a guest or a peer, with control and non-ASCII bytes escaped, cut after 64
 // bytes.

@@ -54,7 +54,8 @@ absl::StatusOr<Start> Receive(const char* program) {
       start.channels.size() != start.config.channels() || start.channels.empty()) {
     return ErrorStatus("the configuration doesn't hold together");
   }
-  InitializeLogging(program, static_cast<LogLevel>(level));
+  InitializeLogging(program, static_cast<LogLevel>(level),
+                    start.config.common().syslog() ? LogTarget::kSyslog : LogTarget::kStderr);
   // glog's own way of dying reads symbols from files, which the jail has not: the check's message
   // would be followed by a seccomp violation that hides the cause.
   google::InstallFailureFunction(&Abort);

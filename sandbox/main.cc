@@ -51,7 +51,8 @@ int Main(const std::vector<std::string>& arguments) {
   std::signal(SIGPIPE, SIG_IGN);  // The end of whoever reads the log isn't the end of the service.
   std::signal(SIGCHLD,
               SIG_DFL);  // Ignored, it would reap the children before we see how they ended.
-  InitializeLogging("posternd", options.log_level);
+  InitializeLogging("posternd", options.log_level,
+                    options.syslog ? LogTarget::kSyslog : LogTarget::kStderr);
   for (const std::string& part : log.ignored) {
     LOG(WARNING) << "RUST_LOG: '" << part << "' is no log level and is ignored";
   }

@@ -5,15 +5,20 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <fstream>
+#include <iterator>
 #include <string>
 #include <thread>
 
 #include "common/logging.h"
 #include "sandbox/child.h"
 #include "sandbox/jail.h"
+#include "sandbox/namespaces.h"
 
 namespace postern {
 namespace {
+
+constexpr uid_t kOtherUser = 12345;
 
 bool Exists(const BrokerJail& jail, const char* name) {
   return faccessat(jail.root.get(), name, F_OK, 0) == 0;
@@ -23,7 +28,7 @@ bool Exists(const BrokerJail& jail, const char* name) {
 // well.
 std::string Probe(const BrokerJail& jail, bool switch_user) {
   // Raw, as only this thread's ids may change: the main thread's parent-death signal would be lost.
-  if (switch_user && syscall(SYS_setresuid, -1, 12345, -1) != 0) return "switching the user";
+  if (switch_user && syscall(SYS_setresuid, -1, kOtherUser, -1) != 0) return "switching the user";
   const UniqueFd share(openat(jail.root.get(), ".", O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!share) return "opening the share";
   const std::string number = std::to_string(share.get());
@@ -36,12 +41,28 @@ std::string Probe(const BrokerJail& jail, bool switch_user) {
   return "";
 }
 
+// What becomes of an attempt to make a file in the share.
+std::string MakeFile(const BrokerJail& jail) {
+  const std::string root = std::to_string(jail.root.get());
+  const UniqueFd share(
+      openat(jail.proc_self_fd.get(), root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const UniqueFd file(openat(share.get(), "made", O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600));
+  return file ? "it was made" : Errno::Last().Message();
+}
+
 // Whether ".." of the descriptor directory leads anywhere.
 bool HasParent(const BrokerJail& jail) {
   struct stat own;
   struct stat parent;
   return fstatat(jail.proc_self_fd.get(), ".", &own, 0) != 0 ||
          fstatat(jail.proc_self_fd.get(), "..", &parent, 0) != 0 || own.st_ino != parent.st_ino;
+}
+
+// Whether this process may act for other users, and this one exists in its user namespace.
+bool MaySwitchUser() {
+  std::ifstream map("/proc/self/uid_map");
+  const std::string text(std::istreambuf_iterator<char>(map), {});
+  return geteuid() == 0 && IsMapped(text, kOtherUser);
 }
 
 int Run() {
@@ -51,6 +72,7 @@ int Run() {
     return 1;
   }
   const config::BrokerConfig& config = start->config;
+  const bool switch_user = MaySwitchUser();  // While there is a /proc.
   absl::StatusOr<BrokerJail> jail = EnterBrokerJail(config);
   if (!jail.ok()) {
     LOG(ERROR) << Text(jail.status());
@@ -65,7 +87,7 @@ int Run() {
     LOG(ERROR) << "/proc/self/fd has a parent";
     return 1;
   }
-  const bool switch_user = geteuid() == 0;
+  if (config.readonly()) LOG(INFO) << "making a file: " << MakeFile(*jail);
   int gate[2];
   if (pipe2(gate, O_CLOEXEC) != 0) return 1;
   std::string problem;

@@ -1,74 +1,110 @@
+// The command line as a whole. The options' values have a test of their own each.
 #include "sandbox/options.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <string>
-#include <variant>
-#include <vector>
 
 #include "common/build_info.h"
 #include "sandbox/option_table.h"
+#include "tests/unit/sandbox/parsed_options.h"
 
 namespace postern {
 namespace {
 
 using testing::AllOf;
 using testing::HasSubstr;
-using testing::StartsWith;
-
-using Arguments = std::vector<std::string>;
-
-// The least that posternd starts with, and what a test adds.
-Arguments With(const Arguments& added) {
-  Arguments arguments = {"--shared-dir", "/share", "--socket-path", "/run/s"};
-  arguments.insert(arguments.end(), added.begin(), added.end());
-  return arguments;
-}
-
-Options Parsed(const Arguments& arguments) {
-  auto result = ParseOptions(arguments);
-  if (const auto* exit = std::get_if<EarlyExit>(&result)) {
-    ADD_FAILURE() << exit->status << ": " << exit->text;
-    return {};
-  }
-  return std::get<Options>(result);
-}
-
-EarlyExit Exit(const Arguments& arguments) {
-  auto result = ParseOptions(arguments);
-  if (const auto* exit = std::get_if<EarlyExit>(&result)) return *exit;
-  ADD_FAILURE() << "accepted";
-  return {-1, ""};
-}
-
-// The text of a usage error; checks that it is one.
-std::string UsageError(const Arguments& arguments) {
-  const EarlyExit exit = Exit(arguments);
-  EXPECT_EQ(exit.status, 2);
-  EXPECT_THAT(exit.text, AllOf(StartsWith("error: "), HasSubstr("\nUsage: posternd ")));
-  return exit.text;
-}
+using testing::IsEmpty;
+using testing::SizeIs;
 
 TEST(OptionsTest, LeastCommandLineGivesTheDefaults) {
   const Options options = Parsed(With({}));
   EXPECT_EQ(options.shared_dir, "/share");
   EXPECT_EQ(options.socket_path, "/run/s");
+  EXPECT_EQ(options.socket, std::nullopt);
   EXPECT_EQ(options.fd, std::nullopt);
   EXPECT_EQ(options.socket_group, std::nullopt);
   EXPECT_EQ(options.tag, "");
   EXPECT_EQ(options.log_level, LogLevel::kInfo);
+  EXPECT_FALSE(options.debug);
+  EXPECT_FALSE(options.syslog);
   EXPECT_EQ(options.thread_pool_size, 0u);
   EXPECT_EQ(options.request_queues, std::nullopt);
+  EXPECT_EQ(options.rlimit_nofile, std::nullopt);
   EXPECT_EQ(options.sandbox, config::SANDBOX_MODE_NAMESPACE);
   EXPECT_EQ(options.seccomp, config::SECCOMP_ACTION_KILL);
-  EXPECT_FALSE(options.xattr);
+  EXPECT_EQ(options.modcaps, std::nullopt);
+  EXPECT_EQ(options.worker_user, std::nullopt);
+  EXPECT_THAT(options.uid_map, IsEmpty());
+  EXPECT_THAT(options.gid_map, IsEmpty());
+  EXPECT_EQ(options.cache, config::CACHE_MODE_AUTO);
+  EXPECT_EQ(options.inode_file_handles, config::INODE_FILE_HANDLES_PREFER);
+  EXPECT_THAT(options.translate_uid, IsEmpty());
+  EXPECT_THAT(options.translate_gid, IsEmpty());
+  EXPECT_EQ(options.migration_mode, Options::MigrationMode::kFindPaths);
+  EXPECT_FALSE(options.migration_guest_error);
+  EXPECT_FALSE(options.WantsXattr());
 }
 
-TEST(OptionsTest, ValuesMayFollowAnEqualsSign) {
-  const Options options = Parsed({"--shared-dir=/a=b", "--socket-path=/run/t"});
-  EXPECT_EQ(options.shared_dir, "/a=b");
-  EXPECT_EQ(options.socket_path, "/run/t");
+// Each flag, alone, sets its field and no other flag's.
+struct FlagRow {
+  const char* option;
+  bool Options::*field;
+};
+constexpr FlagRow kFlags[] = {
+    {"--syslog", &Options::syslog},
+    {"-d", &Options::debug},
+    {"-f", &Options::compat_foreground},
+    {"--xattr", &Options::xattr},
+    {"--posix-acl", &Options::posix_acl},
+    {"--security-label", &Options::security_label},
+    {"--readonly", &Options::readonly},
+    {"--writeback", &Options::writeback},
+    {"--no-readdirplus", &Options::no_readdirplus},
+    {"--allow-mmap", &Options::allow_mmap},
+    {"--allow-direct-io", &Options::allow_direct_io},
+    {"--killpriv-v2", &Options::killpriv_v2},
+    {"--no-announce-submounts", &Options::no_announce_submounts},
+    {"--preserve-noatime", &Options::preserve_noatime},
+    {"--migration-verify-handles", &Options::migration_verify_handles},
+    {"--migration-confirm-paths", &Options::migration_confirm_paths},
+};
+class FlagTest : public testing::TestWithParam<FlagRow> {};
+INSTANTIATE_TEST_SUITE_P(, FlagTest, testing::ValuesIn(kFlags), [](const auto& row) {
+  std::string name;
+  for (const char* c = row.param.option; *c != '\0'; ++c) name += *c == '-' ? '_' : *c;
+  return name;
+});
+
+TEST_P(FlagTest, SetsItsFieldOnly) {
+  const Options without = Parsed(With({}));
+  const Options with = Parsed(With({GetParam().option}));
+  for (const FlagRow& row : kFlags) {
+    EXPECT_FALSE(without.*row.field) << row.option;
+    EXPECT_EQ(with.*row.field, row.option == GetParam().option) << row.option;
+  }
+}
+
+TEST_P(FlagTest, TakesNoValueAndMayBeRepeated) {
+  UsageError(With({std::string(GetParam().option) + "=maybe"}));
+  EXPECT_TRUE(Parsed(With({GetParam().option, GetParam().option})).*GetParam().field);
+}
+
+TEST(OptionsTest, LaterOfTwoOppositeFlagsHolds) {
+  EXPECT_FALSE(
+      Parsed(With({"--no-announce-submounts", "--announce-submounts"})).no_announce_submounts);
+  EXPECT_TRUE(
+      Parsed(With({"--announce-submounts", "--no-announce-submounts"})).no_announce_submounts);
+  EXPECT_FALSE(Parsed(With({"--killpriv-v2", "--no-killpriv-v2"})).killpriv_v2);
+  EXPECT_TRUE(Parsed(With({"--no-killpriv-v2", "--killpriv-v2"})).killpriv_v2);
+}
+
+TEST(OptionsTest, XattrIsImplied) {
+  EXPECT_TRUE(Parsed(With({"--xattr"})).WantsXattr());
+  EXPECT_TRUE(Parsed(With({"--posix-acl"})).WantsXattr());
+  EXPECT_TRUE(Parsed(With({"--security-label"})).WantsXattr());
+  EXPECT_TRUE(Parsed(With({"--xattrmap=:ok:all:::"})).WantsXattr());
 }
 
 TEST(OptionsTest, LibvirtsCommandLineIsAccepted) {
@@ -84,84 +120,54 @@ TEST(OptionsTest, LibvirtsCommandLineIsAccepted) {
 }
 
 TEST(OptionsTest, RepeatedOptionTakesItsLastValue) {
-  const Options options = Parsed(With(
-      {"--tag", "a", "--tag=b", "--xattr", "--xattr", "--sandbox=none", "--sandbox", "chroot"}));
+  const Options options = Parsed(With({"--tag", "a", "--tag=b", "--sandbox=none", "--sandbox",
+                                       "chroot", "--xattrmap=:ok:all:::", "--xattrmap=:map:::"}));
   EXPECT_EQ(options.tag, "b");
   EXPECT_EQ(options.sandbox, config::SANDBOX_MODE_CHROOT);
+  EXPECT_THAT(options.xattr_map, SizeIs(2));
 }
 
-TEST(OptionsTest, SocketGroupIsTaken) {
-  EXPECT_EQ(Parsed(With({"--socket-group", "kvm"})).socket_group, "kvm");
+TEST(OptionsTest, OverriddenValueMustBeValidToo) {
+  UsageError(With({"--sandbox=jail", "--sandbox=none"}));
 }
 
-TEST(OptionsTest, SandboxIsCaseInsensitive) {
-  EXPECT_EQ(Parsed(With({"--sandbox=NameSpace"})).sandbox, config::SANDBOX_MODE_NAMESPACE);
-  EXPECT_EQ(Parsed(With({"--sandbox=NONE"})).sandbox, config::SANDBOX_MODE_NONE);
-  EXPECT_EQ(Parsed(With({"--cache=Always"})).cache, config::CACHE_MODE_ALWAYS);
-  EXPECT_EQ(Parsed(With({"--cache", "never"})).cache, config::CACHE_MODE_NEVER);
-  EXPECT_EQ(Parsed(With({"--cache", "metadata"})).cache, config::CACHE_MODE_METADATA);
-}
-
-TEST(OptionsTest, SeccompActionsAreTaken) {
-  EXPECT_EQ(Parsed(With({"--seccomp=kill"})).seccomp, config::SECCOMP_ACTION_KILL);
-  EXPECT_EQ(Parsed(With({"--seccomp=log"})).seccomp, config::SECCOMP_ACTION_LOG);
-  EXPECT_EQ(Parsed(With({"--seccomp=trap"})).seccomp, config::SECCOMP_ACTION_TRAP);
-  EXPECT_EQ(Parsed(With({"--seccomp", "none"})).seccomp, config::SECCOMP_ACTION_NONE);
-}
-
-TEST(OptionsTest, LogLevelIsCaseInsensitive) {
-  EXPECT_EQ(Parsed(With({"--log-level=WARN"})).log_level, LogLevel::kWarn);
-  EXPECT_EQ(Parsed(With({"--log-level=off"})).log_level, LogLevel::kOff);
-}
-
-TEST(OptionsTest, NumbersAtTheirLimitsAreTaken) {
-  EXPECT_EQ(Parsed(With({"--request-queues=1"})).request_queues, 1u);
-  EXPECT_EQ(Parsed(With({"--request-queues=64"})).request_queues, 64u);
-  EXPECT_EQ(Parsed(With({"--thread-pool-size=0"})).thread_pool_size, 0u);
-  EXPECT_EQ(Parsed(With({"--tag", std::string(36, 't')})).tag.size(), 36u);
-  EXPECT_EQ(Parsed({"--shared-dir=/s", "--fd=0"}).fd, 0);
-}
-
-TEST(OptionsTest, NumbersBeyondTheirLimitsAreRefused) {
-  EXPECT_THAT(UsageError(With({"--request-queues=0"})), HasSubstr("not a number from 1 to 64"));
-  EXPECT_THAT(UsageError(With({"--request-queues=65"})), HasSubstr("'--request-queues'"));
-  EXPECT_THAT(UsageError(With({"--request-queues=0x2"})), HasSubstr("'0x2'"));
-  EXPECT_THAT(UsageError(With({"--thread-pool-size=-1"})), HasSubstr("not a number of threads"));
-  EXPECT_THAT(UsageError(With({"--thread-pool-size=4294967296"})),
-              HasSubstr("not a number of threads"));
-  EXPECT_THAT(UsageError({"--shared-dir=/s", "--fd=-1"}), HasSubstr("not a descriptor"));
-  EXPECT_THAT(UsageError({"--shared-dir=/s", "--fd=x"}), HasSubstr("not a descriptor"));
-  EXPECT_THAT(UsageError(With({"--tag", std::string(37, 't')})), HasSubstr("1 to 36 bytes"));
-}
-
-TEST(OptionsTest, UnknownValuesAreRefused) {
-  EXPECT_THAT(UsageError(With({"--sandbox=jail"})), HasSubstr("invalid value 'jail'"));
-  EXPECT_THAT(UsageError(With({"--cache=none"})), HasSubstr("invalid value 'none'"));
-  EXPECT_THAT(UsageError(With({"--seccomp=KILL"})), HasSubstr("not one of none, kill, log, trap"));
-  EXPECT_THAT(UsageError(With({"--log-level=loud"})), HasSubstr("not one of error"));
-}
-
-TEST(OptionsTest, EmptyPathsAreRefused) {
-  UsageError({"--shared-dir=", "--socket-path=/run/s"});
-  UsageError({"--shared-dir=/s", "--socket-path", ""});
-  UsageError(With({"--socket-group", ""}));
-  UsageError(With({"--tag", ""}));
+TEST(OptionsTest, MapsAndTranslationsAccumulate) {
+  const Options options =
+      Parsed(With({"--uid-map=:0:1:1:", "--uid-map=:1:100:9:", "--gid-map=:0:1:1:",
+                   "--translate-uid=guest:0:1:1", "--translate-uid=host:1:0:1",
+                   "--translate-gid=forbid-guest:0:1"}));
+  EXPECT_THAT(options.uid_map, SizeIs(2));
+  EXPECT_THAT(options.gid_map, SizeIs(1));
+  EXPECT_THAT(options.translate_uid, SizeIs(2));
+  EXPECT_THAT(options.translate_gid, SizeIs(1));
 }
 
 TEST(OptionsTest, UnknownOptionsAreRefused) {
-  EXPECT_THAT(UsageError(With({"--source=/x"})), HasSubstr("--source"));
-  UsageError(With({"-x"}));
-  UsageError(With({"word"}));
+  EXPECT_THAT(UsageError(With({"--source=/x"})), HasSubstr("'--source'"));
+  EXPECT_THAT(UsageError(With({"-x"})), HasSubstr("'-x'"));
+  EXPECT_THAT(UsageError(With({"word"})), HasSubstr("'word'"));
+  for (const char* old : {"--flock", "--posix-lock", "--timeout=1", "--daemonize"}) {
+    UsageError(With({old}));
+  }
 }
 
 TEST(OptionsTest, AbbreviatedOptionsAreRefused) { UsageError(With({"--sand=none"})); }
 
-TEST(OptionsTest, MissingValueIsRefused) { UsageError(With({"--tag"})); }
+TEST(OptionsTest, InodeFileHandlesNeedAnEqualsSign) {
+  EXPECT_THAT(UsageError(With({"--inode-file-handles", "never"})), HasSubstr("equal sign"));
+}
 
-TEST(OptionsTest, FlagWithValueIsRefused) { UsageError(With({"--xattr=maybe"})); }
-
-TEST(OptionsTest, FdExcludesSocketPath) {
+TEST(OptionsTest, SocketsExcludeEachOther) {
   EXPECT_THAT(UsageError(With({"--fd=3"})), HasSubstr("--fd can't be used with --socket-path"));
+  EXPECT_THAT(UsageError({"--shared-dir=/s", "--fd=3", "--socket=/run/s"}),
+              HasSubstr("--fd can't be used with --socket"));
+}
+
+TEST(OptionsTest, BothSpellingsOfTheSocketPathMayBeGiven) {
+  const Options options = Parsed(With({"--socket=/run/old"}));
+  EXPECT_EQ(options.socket_path, "/run/s");
+  EXPECT_EQ(options.socket, "/run/old");
+  EXPECT_EQ(Parsed({"--shared-dir=/s", "--socket=/run/old"}).socket, "/run/old");
 }
 
 TEST(OptionsTest, SocketGroupNeedsASocketOfOurOwn) {
@@ -171,12 +177,26 @@ TEST(OptionsTest, SocketGroupNeedsASocketOfOurOwn) {
               HasSubstr("--print-capabilities"));
 }
 
+TEST(OptionsTest, AclsExcludeTranslatedIds) {
+  EXPECT_THAT(UsageError(With({"--posix-acl", "--translate-uid=map:0:1:1"})),
+              HasSubstr("--posix-acl can't be used with --translate-uid"));
+  EXPECT_THAT(UsageError(With({"--posix-acl", "--translate-gid=map:0:1:1"})),
+              HasSubstr("--posix-acl can't be used with --translate-gid"));
+  EXPECT_THAT(UsageError(With({"-o", "posix_acl", "--translate-gid=map:0:1:1"})),
+              HasSubstr("-o posix_acl can't be used"));
+}
+
 TEST(OptionsTest, SharedDirIsRequired) {
   EXPECT_THAT(UsageError({"--socket-path=/run/s"}), HasSubstr("--shared-dir is required"));
 }
 
+TEST(OptionsTest, CompatOptionsPutTheMissingSharedDirOffToTheStart) {
+  EXPECT_EQ(Parsed({"--socket-path=/run/s", "-o", "xattr"}).shared_dir, "");
+}
+
 TEST(OptionsTest, SocketIsRequired) {
   EXPECT_THAT(UsageError({"--shared-dir=/s"}), HasSubstr("--socket-path"));
+  UsageError({"-o", "source=/s"});
 }
 
 TEST(OptionsTest, NoArgumentsGiveHelpWithStatus2) {
@@ -193,8 +213,16 @@ TEST(OptionsTest, HelpNamesEveryOption) {
   for (const OptionRow& row : OptionTable()) {
     EXPECT_THAT(brief.text, HasSubstr(row.LongName()));
     EXPECT_THAT(full.text, HasSubstr(row.LongName()));
+    EXPECT_THAT(full.text, HasSubstr(row.summary));
   }
   EXPECT_LT(brief.text.size(), full.text.size());
+}
+
+TEST(OptionsTest, HelpAndVersionCountFromWhereTheyStand) {
+  EXPECT_EQ(Exit({"--help", "--bad"}).status, 0);
+  EXPECT_EQ(Exit({"--bad", "--help"}).status, 2);
+  EXPECT_EQ(Exit({"--log-level=loud", "--help"}).status, 2);
+  EXPECT_EQ(Exit({"-dV"}).status, 0);
 }
 
 TEST(OptionsTest, VersionIsPrinted) {
@@ -213,7 +241,16 @@ TEST(OptionsTest, PrintCapabilitiesNeedsNothingElse) {
 
 TEST(OptionsTest, PrintCapabilitiesStillRefusesABadOption) {
   UsageError({"--print-capabilities", "--sandbox=jail"});
+  UsageError({"--print-capabilities", "-o", "foo"});
+  UsageError({"--print-capabilities", "--fd=3", "--socket=/run/s"});
   EXPECT_EQ(Exit(With({"--print-capabilities"})).status, 0);
+}
+
+TEST(OptionsTest, PrintCapabilitiesLeavesWhatIsCheckedAtTheStart) {
+  EXPECT_EQ(Exit({"--print-capabilities", "--modcaps=foo", "--translate-uid=map:1:2:4294967295",
+                  "--migration-mode=file-handles", "--migration-verify-handles"})
+                .status,
+            0);
 }
 
 }  // namespace

@@ -1,0 +1,52 @@
+// The log to syslog, for processes that can't open or connect anything once they are jailed.
+#ifndef POSTERN_COMMON_SYSLOG_SINK_H_
+#define POSTERN_COMMON_SYSLOG_SINK_H_
+
+#include <glog/logging.h>
+#include <sys/types.h>
+
+#include <ctime>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "common/errno_or.h"
+#include "common/unique_fd.h"
+
+namespace postern {
+
+inline constexpr char kSyslogSocket[] = "/dev/log";
+
+// One line as the syslog daemon reads it (RFC 3164 without the host's name), facility USER:
+// "<14>Nov  3 09:05:07 posternd[123]: text". `time` is local.
+std::string SyslogLine(google::LogSeverity severity, const std::tm& time,
+                       const std::string& identity, pid_t pid, std::string_view text);
+
+// Sends every line of the log as one datagram. A line that can't be sent at once (the daemon has
+// gone, or doesn't keep up) goes to stderr: a stuck syslog daemon must not stop the service. A
+// process that is taken over can send the daemon what it likes: that is the price of a log that
+// isn't stderr.
+class SyslogSink : public google::LogSink {
+ public:
+  // Connected for good: a daemon that makes its socket anew gets nothing more. (systemd keeps the
+  // socket over the daemon's restarts.) Errno values of socket(2) and connect(2).
+  static ErrnoOr<std::unique_ptr<SyslogSink>> Connect(const std::string& socket_path,
+                                                      const std::string& identity);
+
+  // Makes sendmsg(2) and write(2) calls only.
+  void send(google::LogSeverity severity, const char* full_filename, const char* base_filename,
+            int line, const google::LogMessageTime& time, const char* message,
+            size_t message_len) override;
+  using google::LogSink::send;
+
+ private:
+  SyslogSink(UniqueFd socket, std::string identity);
+
+  const UniqueFd socket_;
+  const std::string identity_;
+  const pid_t pid_;  // As the host sees it, also in a pid namespace.
+};
+
+}  // namespace postern
+
+#endif  // POSTERN_COMMON_SYSLOG_SINK_H_
