@@ -11,11 +11,17 @@ namespace {
 // As proto/rpc.proto says.
 constexpr int kMaxRequests = 64;
 
-// A batch takes no more once its requests, but for the forgets and the last, exceed this. The last
-// is at most a few KiB (names, a symlink's target, 32 groups) and 2 * kMaxForgetItems forgets take
-// below 100 KiB, so the batch always fits a message.
+// A batch takes no more once its requests, but for the forgets, exceed this.
 constexpr size_t kBatchBytes = 16 * 1024;
-static_assert(kBatchBytes + 8 * 1024 + 2 * kMaxForgetItems * 24 < kMaxMessageBytes);
+// Nor once it has as many forgets.
+constexpr int kBatchForgets = kMaxForgetItems / 2;
+// The largest request that a decoder makes is a symlink with a security context: value, target,
+// two names, 32 groups. A BATCH_FORGET is smaller. So what CanAdd() allows always fits a message.
+constexpr size_t kForgetBytes = 24;
+constexpr size_t kLargestRequest = 65536 + 4096 + 2 * 256 + 32 * 6 + 128;
+static_assert(kMaxForgetItems * kForgetBytes < kLargestRequest);
+static_assert(kBatchBytes + kBatchForgets * kForgetBytes + kLargestRequest + 1024 <
+              kMaxMessageBytes);
 
 constexpr size_t kArenaBlockBytes = 32 * 1024;
 
@@ -45,8 +51,13 @@ void BrokerLink::StartBatch() {
   bytes_ = 0;
 }
 
-rpc::Request& BrokerLink::Add(uint64_t id) {
+void BrokerLink::CountLast() {
   if (last_ != nullptr) bytes_ += last_->ByteSizeLong();
+  last_ = nullptr;
+}
+
+rpc::Request& BrokerLink::Add(uint64_t id) {
+  CountLast();
   last_ = batch_->add_requests();
   last_->set_id(id);
   return *last_;
@@ -66,12 +77,12 @@ rpc::Request& BrokerLink::Forget() {
   return *forget_;
 }
 
-bool BrokerLink::CanAdd() const {
+bool BrokerLink::CanAdd() {
+  CountLast();
   if (blocked_ || bytes_ > kBatchBytes) return false;
   // One place is kept for the forgets.
   if (batch_->requests_size() >= kMaxRequests - 1) return false;
-  // One more BATCH_FORGET may add as many again; the broker takes twice that.
-  return forget_ == nullptr || forget_->forget().items_size() < kMaxForgetItems;
+  return forget_ == nullptr || forget_->forget().items_size() < kBatchForgets;
 }
 
 ErrnoOrVoid BrokerLink::Flush() {

@@ -30,13 +30,13 @@ class BrokerLink {
 
   // A new request in the batch, to be filled in. Precondition: CanAdd().
   rpc::Request& Add(uint64_t id);
-  // Takes the request that Add() gave last out again.
+  // Takes the request that Add() gave last out again. Precondition: no CanAdd() since.
   void RemoveLast();
   // The batch's one forget request, made at first use. Precondition: CanAdd().
   rpc::Request& Forget();
 
   // Whether there is room in the batch; if not, Flush() makes some unless blocked().
-  bool CanAdd() const;
+  bool CanAdd();
   bool blocked() const { return blocked_; }
 
   // Sends the batch, if there is one. EAGAIN isn't an error but blocked(). Else the broker is gone.
@@ -51,6 +51,8 @@ class BrokerLink {
  private:
   // Makes an empty batch, giving back the memory of the last one.
   void StartBatch();
+  // Adds the size of last_, which is filled in by now, to bytes_.
+  void CountLast();
 
   Channel channel_;
   // Initial blocks, so that the arenas allocate nothing for batches of the usual size.
@@ -60,7 +62,7 @@ class BrokerLink {
   std::unique_ptr<google::protobuf::Arena> reply_arena_;
   rpc::RequestBatch* batch_ = nullptr;
   rpc::Request* forget_ = nullptr;  // In batch_, or null.
-  rpc::Request* last_ = nullptr;    // What Add() gave last, or null.
+  rpc::Request* last_ = nullptr;    // What Add() gave last, if it isn't counted yet.
   size_t bytes_ = 0;                // Of what Add() gave before that.
   bool blocked_ = false;
 };

@@ -10,16 +10,19 @@
 #include "worker/fuse_arguments.h"
 #include "worker/fuse_session.h"
 #include "worker/open_files.h"
+#include "worker/request_notes.h"
 
 namespace postern {
 
 // What a decoder may know of its request besides the arguments.
 struct DecodeContext {
   const fuse_in_header& header;  // A checked copy.
+  const FuseOptions& options;
   const FuseSession& session;
   OpenFiles& open_files;
   size_t data_bytes;   // Readable bytes after the argument structure: a WRITE's data.
   size_t reply_bytes;  // Writable bytes after the reply's header.
+  RequestNotes& notes;
 };
 
 // All of them: EINVAL for arguments that are too short, too long or break FUSE's rules
@@ -27,6 +30,7 @@ struct DecodeContext {
 // then left in an unspecified state and not sent.
 ErrnoOrVoid DecodeLookup(const DecodeContext&, FuseArguments&, rpc::Request& request);
 ErrnoOrVoid DecodeGetattr(const DecodeContext&, FuseArguments&, rpc::Request& request);
+ErrnoOrVoid DecodeStatx(const DecodeContext&, FuseArguments&, rpc::Request& request);
 ErrnoOrVoid DecodeSetattr(const DecodeContext&, FuseArguments&, rpc::Request& request);
 ErrnoOrVoid DecodeReadlink(const DecodeContext&, FuseArguments&, rpc::Request& request);
 ErrnoOrVoid DecodeSymlink(const DecodeContext&, FuseArguments&, rpc::Request& request);
@@ -39,6 +43,7 @@ ErrnoOrVoid DecodeRename2(const DecodeContext&, FuseArguments&, rpc::Request& re
 ErrnoOrVoid DecodeLink(const DecodeContext&, FuseArguments&, rpc::Request& request);
 ErrnoOrVoid DecodeOpen(const DecodeContext&, FuseArguments&, rpc::Request& request);
 ErrnoOrVoid DecodeCreate(const DecodeContext&, FuseArguments&, rpc::Request& request);
+ErrnoOrVoid DecodeTmpfile(const DecodeContext&, FuseArguments&, rpc::Request& request);
 ErrnoOrVoid DecodeRelease(const DecodeContext&, FuseArguments&, rpc::Request& request);
 ErrnoOrVoid DecodeOpendir(const DecodeContext&, FuseArguments&, rpc::Request& request);
 ErrnoOrVoid DecodeReaddir(const DecodeContext&, FuseArguments&, rpc::Request& request);
@@ -50,10 +55,18 @@ ErrnoOrVoid DecodeAccess(const DecodeContext&, FuseArguments&, rpc::Request& req
 ErrnoOrVoid DecodeSyncfs(const DecodeContext&, FuseArguments&, rpc::Request& request);
 ErrnoOrVoid DecodeDestroy(const DecodeContext&, FuseArguments&, rpc::Request& request);
 
+// Extended attributes. ENOSYS if they aren't served; ERANGE for a name that is empty or over 255
+// bytes; E2BIG for a value over 64 KiB; ENOMEM for a buffer over 1 MiB.
+ErrnoOrVoid DecodeSetxattr(const DecodeContext&, FuseArguments&, rpc::Request& request);
+ErrnoOrVoid DecodeGetxattr(const DecodeContext&, FuseArguments&, rpc::Request& request);
+ErrnoOrVoid DecodeListxattr(const DecodeContext&, FuseArguments&, rpc::Request& request);
+ErrnoOrVoid DecodeRemovexattr(const DecodeContext&, FuseArguments&, rpc::Request& request);
+
 // These add to the items of `request`, which may hold some already; a failed one adds nothing.
 ErrnoOrVoid DecodeForget(const DecodeContext&, FuseArguments&, rpc::Request& request);
 ErrnoOrVoid DecodeBatchForget(const DecodeContext&, FuseArguments&, rpc::Request& request);
 
+// EROFS, where they change a file, if the device is read-only.
 ErrnoOrVoid DecodeRead(const DecodeContext&, FuseArguments&, FileOperation& operation);
 ErrnoOrVoid DecodeWrite(const DecodeContext&, FuseArguments&, FileOperation& operation);
 ErrnoOrVoid DecodeFlush(const DecodeContext&, FuseArguments&, FileOperation& operation);

@@ -14,14 +14,14 @@ constexpr size_t kMaxIoThreads = 16;
 }  // namespace
 
 ErrnoOr<std::unique_ptr<FuseDevice>> FuseDevice::Create(std::vector<Channel> channels,
-                                                        const CachePolicy& cache) {
+                                                        const FuseOptions& options) {
   std::vector<EventFd> wakes;
   for (size_t i = 0; i < channels.size(); ++i) {
     POSTERN_ASSIGN_OR_RETURN(EventFd wake, EventFd::Create());
     wakes.push_back(std::move(wake));
   }
   const size_t io_threads = std::clamp(2 * channels.size(), kMinIoThreads, kMaxIoThreads);
-  std::unique_ptr<FuseDevice> device(new FuseDevice(cache, io_threads));
+  std::unique_ptr<FuseDevice> device(new FuseDevice(options, io_threads));
   for (size_t i = 0; i < channels.size(); ++i) {
     device->queues_.push_back(std::make_unique<QueueThread>(
         device->shared_, std::move(channels[i]), std::move(wakes[i]),
@@ -30,8 +30,8 @@ ErrnoOr<std::unique_ptr<FuseDevice>> FuseDevice::Create(std::vector<Channel> cha
   return device;
 }
 
-FuseDevice::FuseDevice(const CachePolicy& cache, size_t io_threads) : io_pool_(io_threads) {
-  shared_.cache = cache;
+FuseDevice::FuseDevice(const FuseOptions& options, size_t io_threads) : io_pool_(io_threads) {
+  shared_.options = options;
   shared_.io_pool = &io_pool_;
 }
 

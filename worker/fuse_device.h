@@ -21,14 +21,14 @@ class FuseDevice : public Device {
  public:
   // One queue per channel, at least 2.
   static ErrnoOr<std::unique_ptr<FuseDevice>> Create(std::vector<Channel> channels,
-                                                     const CachePolicy& cache);
+                                                     const FuseOptions& options);
 
   size_t queue_count() const override { return queues_.size(); }
   DeviceQueue& queue(size_t index) override { return *queues_[index]; }
   void Reset() override;
 
  private:
-  FuseDevice(const CachePolicy& cache, size_t io_threads);
+  FuseDevice(const FuseOptions& options, size_t io_threads);
 
   FuseShared shared_;
   IoPool io_pool_;

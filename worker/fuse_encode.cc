@@ -35,14 +35,21 @@ void FillAttributes(const rpc::Attributes& from, fuse_attr& to) {
   to.blksize = from.block_size();
 }
 
-fuse_entry_out MakeEntry(const CachePolicy& cache, const rpc::Entry& entry) {
+fuse_entry_out MakeEntry(const EncodeContext& context, const rpc::Entry& entry) {
   fuse_entry_out out{};
   out.nodeid = entry.node_id();
-  out.entry_valid = cache.timeout_seconds;
-  out.attr_valid = cache.timeout_seconds;
+  out.entry_valid = context.options.cache.timeout_seconds;
+  out.attr_valid = context.options.cache.timeout_seconds;
   FillAttributes(entry.attributes(), out.attr);
-  if (entry.is_submount()) out.attr.flags = FUSE_ATTR_SUBMOUNT;
+  if (entry.is_submount() && context.options.announce_submounts &&
+      context.session.enabled(FUSE_SUBMOUNTS)) {
+    out.attr.flags = FUSE_ATTR_SUBMOUNT;
+  }
   return out;
+}
+
+FuseStatxTime MakeTime(const rpc::Timestamp& time) {
+  return {.seconds = time.seconds(), .nanoseconds = time.nanoseconds(), .reserved = 0};
 }
 
 void AppendDirent(const rpc::DirectoryListing::Item& item, FusePayload& payload) {
@@ -66,7 +73,7 @@ ErrnoOrVoid EncodeNothing(const EncodeContext&, const rpc::Reply& reply, FusePay
 ErrnoOrVoid EncodeEntry(const EncodeContext& context, const rpc::Reply& reply,
                         FusePayload& payload) {
   if (!reply.has_entry()) return Errno(EIO);
-  payload.Append(MakeEntry(context.cache, reply.entry()));
+  payload.Append(MakeEntry(context, reply.entry()));
   return {};
 }
 
@@ -74,8 +81,36 @@ ErrnoOrVoid EncodeAttributes(const EncodeContext& context, const rpc::Reply& rep
                              FusePayload& payload) {
   if (!reply.has_attributes()) return Errno(EIO);
   fuse_attr_out out{};
-  out.attr_valid = context.cache.timeout_seconds;
+  out.attr_valid = context.options.cache.timeout_seconds;
   FillAttributes(reply.attributes(), out.attr);
+  payload.Append(out);
+  return {};
+}
+
+ErrnoOrVoid EncodeStatx(const EncodeContext& context, const rpc::Reply& reply,
+                        FusePayload& payload) {
+  if (!reply.has_attributes()) return Errno(EIO);
+  const rpc::Attributes& from = reply.attributes();
+  FuseStatxOut out{};
+  out.attr_valid = context.options.cache.timeout_seconds;
+  out.stat.mask = STATX_BASIC_STATS;
+  out.stat.blksize = from.block_size();
+  out.stat.nlink = from.nlink();
+  out.stat.uid = from.uid();
+  out.stat.gid = from.gid();
+  out.stat.mode = static_cast<uint16_t>(from.mode());
+  out.stat.ino = from.ino();
+  out.stat.size = from.size();
+  out.stat.blocks = from.blocks();
+  out.stat.atime = MakeTime(from.atime());
+  out.stat.ctime = MakeTime(from.ctime());
+  out.stat.mtime = MakeTime(from.mtime());
+  if (from.has_birth_time()) {
+    out.stat.mask |= STATX_BTIME;
+    out.stat.btime = MakeTime(from.birth_time());
+  }
+  out.stat.rdev_major = from.rdev_major();
+  out.stat.rdev_minor = from.rdev_minor();
   payload.Append(out);
   return {};
 }
@@ -93,7 +128,7 @@ ErrnoOrVoid EncodeOpen(const EncodeContext& context, const rpc::Reply& reply,
   context.open_files.Insert(id, std::move(context.descriptor), NodeId(context.header.nodeid));
   fuse_open_out out{};
   out.fh = id.value();
-  out.open_flags = context.cache.open_flags;
+  out.open_flags = context.options.cache.open_flags;
   payload.Append(out);
   return {};
 }
@@ -104,10 +139,10 @@ ErrnoOrVoid EncodeCreate(const EncodeContext& context, const rpc::Reply& reply,
   const rpc::CreatedFile& created = reply.created();
   const OpenFileId id(created.opened().open_file_id());
   context.open_files.Insert(id, std::move(context.descriptor), NodeId(created.entry().node_id()));
-  payload.Append(MakeEntry(context.cache, created.entry()));
+  payload.Append(MakeEntry(context, created.entry()));
   fuse_open_out out{};
   out.fh = id.value();
-  out.open_flags = context.cache.open_flags;
+  out.open_flags = context.options.cache.open_flags;
   payload.Append(out);
   return {};
 }
@@ -117,7 +152,7 @@ ErrnoOrVoid EncodeOpendir(const EncodeContext& context, const rpc::Reply& reply,
   if (!reply.has_opened()) return Errno(EIO);
   fuse_open_out out{};
   out.fh = reply.opened().open_file_id();
-  out.open_flags = context.cache.open_directory_flags;
+  out.open_flags = context.options.cache.open_directory_flags;
   payload.Append(out);
   return {};
 }
@@ -133,7 +168,7 @@ ErrnoOrVoid EncodeReaddirplus(const EncodeContext& context, const rpc::Reply& re
   if (!reply.has_listing()) return Errno(EIO);
   for (const auto& item : reply.listing().items()) {
     if (item.has_entry()) {
-      payload.Append(MakeEntry(context.cache, item.entry()));
+      payload.Append(MakeEntry(context, item.entry()));
     } else {
       // nodeid 0: the guest takes the name and asks for the rest if it wants it.
       fuse_entry_out out{};
@@ -162,10 +197,26 @@ ErrnoOrVoid EncodeStatfs(const EncodeContext&, const rpc::Reply& reply, FusePayl
   return {};
 }
 
+ErrnoOrVoid EncodeExtendedAttribute(const EncodeContext& context, const rpc::Reply& reply,
+                                    FusePayload& payload) {
+  if (!reply.has_extended_attribute()) return Errno(EIO);
+  const rpc::ExtendedAttribute& attribute = reply.extended_attribute();
+  if (context.notes.size_only) {
+    payload.Append(fuse_getxattr_out{attribute.size(), 0});
+  } else {
+    payload.AppendBytes(std::as_bytes(std::span(attribute.value())));
+  }
+  return {};
+}
+
 void EncodeWritten(const FileOperation& operation, FusePayload& payload) {
   fuse_write_out out{};
   out.size = Narrow<uint32_t>(operation.result);
   payload.Append(out);
+}
+
+void EncodeCopied(const FileOperation& operation, FusePayload& payload) {
+  payload.Append(FuseCopyFileRangeOut{operation.result});
 }
 
 void EncodeOffset(const FileOperation& operation, FusePayload& payload) {

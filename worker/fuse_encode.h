@@ -16,6 +16,7 @@
 #include "worker/fuse_abi.h"
 #include "worker/fuse_session.h"
 #include "worker/open_files.h"
+#include "worker/request_notes.h"
 
 namespace postern {
 
@@ -45,8 +46,10 @@ class FusePayload {
 // What an encoder may know besides the broker's answer.
 struct EncodeContext {
   const fuse_in_header& header;
-  const CachePolicy& cache;
+  const FuseOptions& options;
+  const FuseSession& session;
   OpenFiles& open_files;
+  RequestNotes& notes;
   // The descriptor that came with the reply, if any; an encoder that has use for it takes it.
   UniqueFd& descriptor;
 };
@@ -55,6 +58,7 @@ struct EncodeContext {
 ErrnoOrVoid EncodeNothing(const EncodeContext&, const rpc::Reply& reply, FusePayload& payload);
 ErrnoOrVoid EncodeEntry(const EncodeContext&, const rpc::Reply& reply, FusePayload& payload);
 ErrnoOrVoid EncodeAttributes(const EncodeContext&, const rpc::Reply& reply, FusePayload& payload);
+ErrnoOrVoid EncodeStatx(const EncodeContext&, const rpc::Reply& reply, FusePayload& payload);
 ErrnoOrVoid EncodeLinkTarget(const EncodeContext&, const rpc::Reply& reply, FusePayload& payload);
 ErrnoOrVoid EncodeOpen(const EncodeContext&, const rpc::Reply& reply, FusePayload& payload);
 ErrnoOrVoid EncodeCreate(const EncodeContext&, const rpc::Reply& reply, FusePayload& payload);
@@ -62,10 +66,13 @@ ErrnoOrVoid EncodeOpendir(const EncodeContext&, const rpc::Reply& reply, FusePay
 ErrnoOrVoid EncodeReaddir(const EncodeContext&, const rpc::Reply& reply, FusePayload& payload);
 ErrnoOrVoid EncodeReaddirplus(const EncodeContext&, const rpc::Reply& reply, FusePayload& payload);
 ErrnoOrVoid EncodeStatfs(const EncodeContext&, const rpc::Reply& reply, FusePayload& payload);
+ErrnoOrVoid EncodeExtendedAttribute(const EncodeContext&, const rpc::Reply& reply,
+                                    FusePayload& payload);
 
 // The payload after a file operation that succeeded; READ has none here, its data is in guest
 // memory already.
 void EncodeWritten(const FileOperation& operation, FusePayload& payload);
+void EncodeCopied(const FileOperation& operation, FusePayload& payload);  // 64 bits.
 void EncodeOffset(const FileOperation& operation, FusePayload& payload);
 
 // Adds to `forget` what the entries in `reply` have counted: for a reply that never reached the

@@ -41,6 +41,10 @@ constexpr FuseOperation kOperations[] = {
     File(FUSE_FSYNC, "fsync", &DecodeFsync, nullptr),
     File(FUSE_FLUSH, "flush", &DecodeFlush, nullptr),
     Special(FUSE_INIT, "init", FuseRoute::kInitialize),
+    Broker(FUSE_SETXATTR, "setxattr", &DecodeSetxattr, &EncodeNothing),
+    Broker(FUSE_GETXATTR, "getxattr", &DecodeGetxattr, &EncodeExtendedAttribute),
+    Broker(FUSE_LISTXATTR, "listxattr", &DecodeListxattr, &EncodeExtendedAttribute),
+    Broker(FUSE_REMOVEXATTR, "removexattr", &DecodeRemovexattr, &EncodeNothing),
     Broker(FUSE_OPENDIR, "opendir", &DecodeOpendir, &EncodeOpendir),
     Broker(FUSE_READDIR, "readdir", &DecodeReaddir, &EncodeReaddir),
     Broker(FUSE_RELEASEDIR, "releasedir", &DecodeReleasedir, &EncodeNothing),
@@ -56,9 +60,12 @@ constexpr FuseOperation kOperations[] = {
     File(FUSE_LSEEK, "lseek", &DecodeLseek, &EncodeOffset),
     File(FUSE_COPY_FILE_RANGE, "copy_file_range", &DecodeCopyFileRange, &EncodeWritten),
     Broker(FUSE_SYNCFS, "syncfs", &DecodeSyncfs, &EncodeNothing),
+    Broker(FUSE_TMPFILE, "tmpfile", &DecodeTmpfile, &EncodeCreate),
+    Broker(kFuseStatx, "statx", &DecodeStatx, &EncodeStatx),
+    File(kFuseCopyFileRange64, "copy_file_range_64", &DecodeCopyFileRange, &EncodeCopied),
 };
 
-constexpr size_t kOpcodes = FUSE_SYNCFS + 1;
+constexpr size_t kOpcodes = kFuseCopyFileRange64 + 1;
 
 // Where each opcode's row is; -1 for none. Evaluated while compiling: an opcode out of range, or
 // with two rows, is an error.

@@ -68,6 +68,7 @@ bool FuseQueue::TakeRequests(Virtqueue& virtqueue) {
 void FuseQueue::Handle(Virtqueue& virtqueue, PendingRequest& request) {
   const DescriptorChain& chain = request.chain;
   request.operation = nullptr;
+  request.notes = {};
   if (!chain.CopyFromGuest(0, std::as_writable_bytes(std::span(&request.header, 1)))) {
     // Not even a `unique` to answer to.
     Complete(virtqueue, request, 0);
@@ -123,8 +124,10 @@ ErrnoOr<FuseQueue::Outcome> FuseQueue::Dispatch(PendingRequest& request,
                                                 size_t data_bytes) {
   const size_t writable = request.chain.writable_bytes();
   const DecodeContext context{
-      request.header, shared_.session, shared_.open_files, data_bytes,
-      writable < sizeof(fuse_out_header) ? 0 : writable - sizeof(fuse_out_header)};
+      request.header,  shared_.options,
+      shared_.session, shared_.open_files,
+      data_bytes,      writable < sizeof(fuse_out_header) ? 0 : writable - sizeof(fuse_out_header),
+      request.notes};
   FuseArguments parser(arguments);
   switch (request.operation->route) {
     case FuseRoute::kBroker: {
@@ -170,14 +173,14 @@ ErrnoOr<FuseQueue::Outcome> FuseQueue::StartInitialize(PendingRequest& request,
   // Before FUSE_INIT_EXT (7.36) the structure ended after `flags`.
   const auto init = arguments.TakeAtLeast<fuse_init_in>(offsetof(fuse_init_in, flags2));
   if (!init) return Errno(EINVAL);
-  POSTERN_ASSIGN_OR_RETURN(request.negotiation, NegotiateFuse(*init, shared_.cache));
-  if (init->major > FUSE_KERNEL_VERSION) return Outcome::kComplete;
+  POSTERN_ASSIGN_OR_RETURN(request.negotiation, NegotiateFuse(*init, shared_.options));
+  if (init->major > kFuseMajor) return Outcome::kComplete;
   // The new session begins when the broker has ended the old one.
   shared_.session.End();
   shared_.open_files.Clear();
-  rpc::Request& asked = link_.Add(request.rpc_id());
-  asked.mutable_initialize()->set_supplementary_groups(
-      request.negotiation.enabled(kFuseCreateSuppGroup));
+  auto& initialize = *link_.Add(request.rpc_id()).mutable_initialize();
+  initialize.set_supplementary_groups(request.negotiation.enabled(kFuseCreateSuppGroup));
+  initialize.set_posix_acl(request.negotiation.enabled(FUSE_POSIX_ACL));
   return Outcome::kPending;
 }
 
@@ -218,7 +221,8 @@ void FuseQueue::OnReply(Virtqueue& virtqueue, PendingRequest& request, const rpc
     shared_.session.Begin(request.negotiation.flags);
     payload_.Append(request.negotiation.reply);
   } else {
-    const EncodeContext context{request.header, shared_.cache, shared_.open_files, descriptor};
+    const EncodeContext context{request.header,     shared_.options, shared_.session,
+                                shared_.open_files, request.notes,   descriptor};
     const ErrnoOrVoid encoded = request.operation->encode(context, reply, payload_);
     if (!encoded.ok()) {
       ReplyError(virtqueue, request, encoded.error());

@@ -25,7 +25,7 @@ namespace postern {
 
 // What all queues of a device share. Outlives them.
 struct FuseShared {
-  CachePolicy cache;  // Constant.
+  FuseOptions options;  // Constant.
   FuseSession session;
   OpenFiles open_files;
   IoPool* io_pool = nullptr;  // Constant.

@@ -6,21 +6,10 @@
 #include <cstdint>
 
 #include "common/errno_or.h"
-#include "proto/config.pb.h"
 #include "worker/fuse_abi.h"
+#include "worker/fuse_options.h"
 
 namespace postern {
-
-// How long the guest may cache, and what it is told at open: virtiofsd's --cache.
-struct CachePolicy {
-  uint64_t timeout_seconds = 1;       // Of entries and attributes.
-  uint32_t open_flags = 0;            // FOPEN_*, for files.
-  uint32_t open_directory_flags = 0;  // FOPEN_*, for directories.
-  bool readdirplus = true;
-};
-
-// For an unspecified mode as for CACHE_MODE_AUTO.
-CachePolicy MakeCachePolicy(config::CacheMode mode);
 
 // The outcome of one INIT. Constant once made.
 struct FuseNegotiation {
@@ -37,8 +26,10 @@ inline constexpr uint32_t kMaxTransferBytes = 1024 * 1024;
 inline constexpr uint32_t kOldestFuseMinor = 27;
 
 // Computes the answer to `init`. For a major version above 7 it names ours and the guest has to ask
-// again (enabled flags 0). EPROTO for versions too old.
-ErrnoOr<FuseNegotiation> NegotiateFuse(const fuse_init_in& init, const CachePolicy& cache);
+// again (enabled flags 0). EPROTO for versions too old, and if the guest lacks what an option can't
+// do without: POSIX ACLs (three flags together) or security contexts. What it can do without is
+// warned of, once in the process's life.
+ErrnoOr<FuseNegotiation> NegotiateFuse(const fuse_init_in& init, const FuseOptions& options);
 
 // The state that the queues share. Thread-safe: a value set before the INIT reply is published is
 // seen by the requests that the guest sends after it.

@@ -35,8 +35,7 @@ absl::Status Serve() {
   std::signal(SIGPIPE, SIG_IGN);
   WarmUpLibraries();
   POSTERN_TRY(EnterWorkerJail(start.config));
-  auto device =
-      FuseDevice::Create(std::move(start.channels), MakeCachePolicy(start.config.cache()));
+  auto device = FuseDevice::Create(std::move(start.channels), MakeFuseOptions(start.config));
   if (!device.ok()) return ErrnoStatus("can't set up the queues", device.error().value());
   POSTERN_TRY(SealWorker(start.config));
   POSTERN_TRY(ReportState(start.control, config::ChildStatus::STATE_READY));

@@ -11,6 +11,7 @@
 #include "worker/fuse_abi.h"
 #include "worker/fuse_operations.h"
 #include "worker/fuse_session.h"
+#include "worker/request_notes.h"
 
 namespace postern {
 
@@ -22,6 +23,7 @@ struct PendingRequest {
   DescriptorChain chain;
   fuse_in_header header = {};
   const FuseOperation* operation = nullptr;
+  RequestNotes notes;
   FileOperation file;           // FuseRoute::kFile
   FuseNegotiation negotiation;  // FuseRoute::kInitialize
   FuseQueue* queue = nullptr;

@@ -19,10 +19,10 @@ class FuseDecoding {
   static constexpr uint64_t kOtherNodesFile = 78;
 
   FuseDecoding() {
-    header_.unique = 2;
-    header_.nodeid = kNode;
-    header_.uid = 1000;
-    header_.gid = 1001;
+    header.unique = 2;
+    header.nodeid = kNode;
+    header.uid = 1000;
+    header.gid = 1001;
     session.Begin(0);
     open_files.Insert(OpenFileId(kFile), OpenNull(), NodeId(kNode));
     open_files.Insert(OpenFileId(kOtherNodesFile), OpenNull(), NodeId(6));
@@ -32,7 +32,9 @@ class FuseDecoding {
   int Decode(uint32_t opcode, std::span<const std::byte> arguments) {
     const FuseOperation* const row = FindFuseOperation(opcode);
     if (row == nullptr) return ENOSYS;
-    const DecodeContext context{header_, session, open_files, data_bytes, reply_bytes};
+    notes = RequestNotes();
+    const DecodeContext context{header,     options,     session, open_files,
+                                data_bytes, reply_bytes, notes};
     FuseArguments parser(arguments);
     request.Clear();
     file = FileOperation();
@@ -43,6 +45,8 @@ class FuseDecoding {
     return Decode(opcode, arguments.bytes());
   }
 
+  fuse_in_header header = {};
+  FuseOptions options;
   FuseSession session;
   OpenFiles open_files;
   size_t data_bytes = 0;
@@ -50,11 +54,10 @@ class FuseDecoding {
   // What the last Decode() filled.
   rpc::Request request;
   FileOperation file;
+  RequestNotes notes;
 
  private:
   static UniqueFd OpenNull() { return UniqueFd(open("/dev/null", O_RDWR | O_CLOEXEC)); }
-
-  fuse_in_header header_ = {};
 };
 
 }  // namespace postern

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 
 #include <string>
 #include <vector>
@@ -169,7 +170,7 @@ std::vector<WellFormed> BrokerRequests() {
        FuseBytes().Add(fuse_open_in{O_RDWR | O_TRUNC | O_APPEND, FUSE_OPEN_KILL_SUIDGID}),
        [](rpc::Request& request) {
          request.mutable_open()->set_node_id(5);
-         request.mutable_open()->set_flags(O_RDWR | O_TRUNC | O_APPEND);
+         request.mutable_open()->set_flags(O_RDWR | O_TRUNC);
        }},
       {"Create", FUSE_CREATE,
        FuseBytes()
@@ -184,6 +185,51 @@ std::vector<WellFormed> BrokerRequests() {
          create.set_umask(022);
          create.mutable_credentials()->set_uid(1000);
          create.mutable_credentials()->set_gid(1001);
+       }},
+      {"Tmpfile", FUSE_TMPFILE,
+       FuseBytes()
+           .Add(fuse_create_in{O_WRONLY | O_EXCL | O_APPEND, S_IFREG | 0640, 01022, 0})
+           .Name("/"),
+       [](rpc::Request& request) {
+         auto& create = *request.mutable_create_temporary_file();
+         create.set_parent(5);
+         create.set_mode(0640);
+         create.set_flags(O_WRONLY | O_EXCL);
+         create.set_umask(022);
+         create.mutable_credentials()->set_uid(1000);
+         create.mutable_credentials()->set_gid(1001);
+       }},
+      {"Setxattr", FUSE_SETXATTR,
+       FuseBytes().Add(uint32_t{5}).Add(uint32_t{XATTR_REPLACE}).Name("user.name").Text("value"),
+       [](rpc::Request& request) {
+         auto& set = *request.mutable_set_extended_attribute();
+         set.set_node_id(5);
+         set.set_name("user.name");
+         set.set_value("value");
+         set.set_flags(2);
+       }},
+      {"Getxattr", FUSE_GETXATTR, FuseBytes().Add(fuse_getxattr_in{100, 0}).Name("user.name"),
+       [](rpc::Request& request) {
+         request.mutable_get_extended_attribute()->set_node_id(5);
+         request.mutable_get_extended_attribute()->set_name("user.name");
+         request.mutable_get_extended_attribute()->set_size(100);
+       }},
+      {"Listxattr", FUSE_LISTXATTR, FuseBytes().Add(fuse_getxattr_in{100, 0}),
+       [](rpc::Request& request) {
+         request.mutable_list_extended_attributes()->set_node_id(5);
+         request.mutable_list_extended_attributes()->set_size(100);
+       }},
+      {"Removexattr", FUSE_REMOVEXATTR, FuseBytes().Name("user.name"),
+       [](rpc::Request& request) {
+         request.mutable_remove_extended_attribute()->set_node_id(5);
+         request.mutable_remove_extended_attribute()->set_name("user.name");
+       }},
+      {"Statx", kFuseStatx, FuseBytes().Add(FuseStatxIn{1, 0, 77, 0, STATX_BASIC_STATS}),
+       [](rpc::Request& request) { request.mutable_get_attributes()->set_node_id(5); }},
+      {"StatxOfTheBirthTime", kFuseStatx, FuseBytes().Add(FuseStatxIn{0, 0, 0, 0, STATX_BTIME}),
+       [](rpc::Request& request) {
+         request.mutable_get_attributes()->set_node_id(5);
+         request.mutable_get_attributes()->set_with_birth_time(true);
        }},
       {"Release", FUSE_RELEASE, FuseBytes().Add(fuse_release_in{77, O_RDWR, 1, 2}),
        [](rpc::Request& request) {
@@ -249,6 +295,7 @@ std::vector<WellFormed> BrokerRequests() {
 
 class BrokerRequestTest : public testing::TestWithParam<WellFormed> {
  protected:
+  BrokerRequestTest() { decoding_.options.xattr = true; }
   FuseDecoding decoding_;
 };
 
@@ -315,6 +362,9 @@ std::vector<WellFormedFile> FileRequests() {
        Kind::kAllocate, 4096, 8192, 0, 3},
       {"Lseek", FUSE_LSEEK, FuseBytes().Add(fuse_lseek_in{77, 4096, SEEK_HOLE, 0}), Kind::kSeek,
        4096, 0, 0, 4},
+      {"CopyFileRange64", kFuseCopyFileRange64,
+       FuseBytes().Add(fuse_copy_file_range_in{77, 4096, 5, 77, 8192, 1000, 0}), Kind::kCopy, 4096,
+       1000, 0, 0},
       {"CopyFileRange", FUSE_COPY_FILE_RANGE,
        FuseBytes().Add(fuse_copy_file_range_in{77, 4096, 5, 77, 8192, 1000, 0}), Kind::kCopy, 4096,
        1000, 0, 0},

@@ -66,15 +66,15 @@ class FuseEncodeTest : public testing::Test {
  protected:
   FuseEncodeTest() {
     header_.nodeid = 5;
-    cache_.timeout_seconds = 86400;
-    cache_.open_flags = FOPEN_KEEP_CACHE;
-    cache_.open_directory_flags = FOPEN_CACHE_DIR;
+    options_.cache.timeout_seconds = 86400;
+    options_.cache.open_flags = FOPEN_KEEP_CACHE;
+    options_.cache.open_directory_flags = FOPEN_CACHE_DIR;
   }
 
   // Through the table. 0 or an errno.
   int Encode(uint32_t opcode) {
     payload_.Clear();
-    const EncodeContext context{header_, cache_, open_files_, descriptor_};
+    const EncodeContext context{header_, options_, session_, open_files_, notes_, descriptor_};
     return FindFuseOperation(opcode)->encode(context, reply_, payload_).errno_value();
   }
   void ExpectPayload(uint32_t opcode, const FuseBytes& expected) {
@@ -92,7 +92,9 @@ class FuseEncodeTest : public testing::Test {
   }
 
   fuse_in_header header_ = {};
-  CachePolicy cache_;
+  FuseOptions options_;
+  FuseSession session_;
+  RequestNotes notes_;
   OpenFiles open_files_;
   UniqueFd descriptor_;
   rpc::Reply reply_;
@@ -108,9 +110,25 @@ TEST_F(FuseEncodeTest, EntryIsFuseEntryOut) {
 TEST_F(FuseEncodeTest, SubmountIsMarkedInTheEntry) {
   FillEntry(*reply_.mutable_entry());
   reply_.mutable_entry()->set_is_submount(true);
+  session_.Begin(FUSE_SUBMOUNTS);
   fuse_entry_out expected = kEntry;
   expected.attr.flags = 1;  // FUSE_ATTR_SUBMOUNT
   ExpectPayload(FUSE_MKDIR, FuseBytes().Add(expected));
+}
+
+TEST_F(FuseEncodeTest, SubmountIsNotMarkedForAGuestThatDoesNotKnowThem) {
+  FillEntry(*reply_.mutable_entry());
+  reply_.mutable_entry()->set_is_submount(true);
+  session_.Begin(0);
+  ExpectPayload(FUSE_LOOKUP, FuseBytes().Add(kEntry));
+}
+
+TEST_F(FuseEncodeTest, SubmountIsNotMarkedIfTheyAreNotAnnounced) {
+  FillEntry(*reply_.mutable_entry());
+  reply_.mutable_entry()->set_is_submount(true);
+  session_.Begin(FUSE_SUBMOUNTS);
+  options_.announce_submounts = false;
+  ExpectPayload(FUSE_LOOKUP, FuseBytes().Add(kEntry));
 }
 
 TEST_F(FuseEncodeTest, AttributesAreFuseAttrOut) {
@@ -119,6 +137,68 @@ TEST_F(FuseEncodeTest, AttributesAreFuseAttrOut) {
       .attr_valid = 86400, .attr_valid_nsec = 0, .dummy = 0, .attr = kAttributes};
   ExpectPayload(FUSE_GETATTR, FuseBytes().Add(expected));
   EXPECT_EQ(payload_.bytes().size(), 104u);
+}
+
+TEST_F(FuseEncodeTest, ExtendedAttributeIsItsValue) {
+  reply_.mutable_extended_attribute()->set_value(std::string("va\0lue", 6));
+  const FuseBytes expected = FuseBytes().Text(std::string("va\0lue", 6));
+  ExpectPayload(FUSE_GETXATTR, expected);
+  ExpectPayload(FUSE_LISTXATTR, expected);
+}
+
+TEST_F(FuseEncodeTest, EmptyExtendedAttributeIsAnEmptyPayload) {
+  reply_.mutable_extended_attribute();
+  ExpectPayload(FUSE_GETXATTR, FuseBytes());
+}
+
+TEST_F(FuseEncodeTest, SizeOfAnExtendedAttributeIsFuseGetxattrOut) {
+  notes_.size_only = true;
+  reply_.mutable_extended_attribute()->set_size(65536);
+  ExpectPayload(FUSE_GETXATTR, FuseBytes().Add(fuse_getxattr_out{65536, 0}));
+  ExpectPayload(FUSE_LISTXATTR, FuseBytes().Add(fuse_getxattr_out{65536, 0}));
+}
+
+TEST_F(FuseEncodeTest, SizeZeroOfAnExtendedAttributeIsSaid) {
+  notes_.size_only = true;
+  reply_.mutable_extended_attribute();
+  ExpectPayload(FUSE_GETXATTR, FuseBytes().Zeros(8));
+}
+
+// The layout is that of struct statx but for the last 14 words; offsets written out.
+TEST_F(FuseEncodeTest, StatxIsFuseStatxOut) {
+  FillAttributes(*reply_.mutable_attributes());
+  reply_.mutable_attributes()->mutable_birth_time()->set_seconds(-3);
+  reply_.mutable_attributes()->mutable_birth_time()->set_nanoseconds(33);
+  ASSERT_EQ(Encode(kFuseStatx), 0);
+  const auto bytes = payload_.bytes();
+  ASSERT_EQ(bytes.size(), 288u);
+  const auto& from = reply_.attributes();
+  EXPECT_EQ(ReadAs<uint64_t>(bytes, 0), 86400u);
+  constexpr size_t kStatx = 32;
+  EXPECT_EQ(ReadAs<uint32_t>(bytes, kStatx), 0xfffu);  // BASIC_STATS and BTIME.
+  EXPECT_EQ(ReadAs<uint32_t>(bytes, kStatx + 4), from.block_size());
+  EXPECT_EQ(ReadAs<uint32_t>(bytes, kStatx + 16), from.nlink());
+  EXPECT_EQ(ReadAs<uint32_t>(bytes, kStatx + 20), from.uid());
+  EXPECT_EQ(ReadAs<uint32_t>(bytes, kStatx + 24), from.gid());
+  EXPECT_EQ(ReadAs<uint16_t>(bytes, kStatx + 28), from.mode());
+  EXPECT_EQ(ReadAs<uint64_t>(bytes, kStatx + 32), from.ino());
+  EXPECT_EQ(ReadAs<uint64_t>(bytes, kStatx + 40), from.size());
+  EXPECT_EQ(ReadAs<uint64_t>(bytes, kStatx + 48), from.blocks());
+  EXPECT_EQ(ReadAs<int64_t>(bytes, kStatx + 64), from.atime().seconds());
+  EXPECT_EQ(ReadAs<uint32_t>(bytes, kStatx + 72), from.atime().nanoseconds());
+  EXPECT_EQ(ReadAs<int64_t>(bytes, kStatx + 80), -3);
+  EXPECT_EQ(ReadAs<uint32_t>(bytes, kStatx + 88), 33u);
+  EXPECT_EQ(ReadAs<int64_t>(bytes, kStatx + 96), from.ctime().seconds());
+  EXPECT_EQ(ReadAs<int64_t>(bytes, kStatx + 112), from.mtime().seconds());
+  EXPECT_EQ(ReadAs<uint32_t>(bytes, kStatx + 128), from.rdev_major());
+  EXPECT_EQ(ReadAs<uint32_t>(bytes, kStatx + 132), from.rdev_minor());
+}
+
+TEST_F(FuseEncodeTest, StatxWithoutBirthTimeSaysSo) {
+  FillAttributes(*reply_.mutable_attributes());
+  ASSERT_EQ(Encode(kFuseStatx), 0);
+  EXPECT_EQ(ReadAs<uint32_t>(payload_.bytes(), 32), 0x7ffu);
+  EXPECT_EQ(ReadAs<int64_t>(payload_.bytes(), 32 + 80), 0);
 }
 
 TEST_F(FuseEncodeTest, LinkTargetHasNoNul) {
@@ -279,7 +359,8 @@ INSTANTIATE_TEST_SUITE_P(All, WrongKindTest,
                          testing::Values(FUSE_LOOKUP, FUSE_GETATTR, FUSE_SETATTR, FUSE_READLINK,
                                          FUSE_SYMLINK, FUSE_MKNOD, FUSE_MKDIR, FUSE_LINK, FUSE_OPEN,
                                          FUSE_STATFS, FUSE_OPENDIR, FUSE_READDIR, FUSE_READDIRPLUS,
-                                         FUSE_CREATE),
+                                         FUSE_CREATE, FUSE_TMPFILE, FUSE_GETXATTR, FUSE_LISTXATTR,
+                                         kFuseStatx),
                          [](const auto& instance) {
                            return std::string(FindFuseOperation(instance.param)->name);
                          });
@@ -294,7 +375,8 @@ TEST_P(NothingExpectedTest, AResultIsEio) {
 INSTANTIATE_TEST_SUITE_P(All, NothingExpectedTest,
                          testing::Values(FUSE_UNLINK, FUSE_RMDIR, FUSE_RENAME, FUSE_RENAME2,
                                          FUSE_RELEASE, FUSE_RELEASEDIR, FUSE_FSYNCDIR, FUSE_ACCESS,
-                                         FUSE_SYNCFS, FUSE_DESTROY),
+                                         FUSE_SYNCFS, FUSE_DESTROY, FUSE_SETXATTR,
+                                         FUSE_REMOVEXATTR),
                          [](const auto& instance) {
                            return std::string(FindFuseOperation(instance.param)->name);
                          });
@@ -313,6 +395,13 @@ TEST_F(FuseEncodeTest, WrittenIsFuseWriteOut) {
   operation.result = 1048576;
   EncodeWritten(operation, payload_);
   EXPECT_THAT(payload_.bytes(), AreBytes(FuseBytes().Add(fuse_write_out{1048576, 0}).bytes()));
+}
+
+TEST_F(FuseEncodeTest, CopiedIsFuseCopyFileRangeOut) {
+  FileOperation operation;
+  operation.result = uint64_t{1} << 40;
+  EncodeCopied(operation, payload_);
+  EXPECT_THAT(payload_.bytes(), AreBytes(FuseBytes().Add(uint64_t{1} << 40).bytes()));
 }
 
 TEST_F(FuseEncodeTest, OffsetIsFuseLseekOut) {

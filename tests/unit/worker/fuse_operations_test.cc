@@ -38,6 +38,10 @@ constexpr Expectation kServed[] = {
     {17, "statfs", kBroker, true},
     {18, "release", kBroker, true},
     {20, "fsync", kFile, true},
+    {21, "setxattr", kBroker, true},
+    {22, "getxattr", kBroker, true},
+    {23, "listxattr", kBroker, true},
+    {24, "removexattr", kBroker, true},
     {25, "flush", kFile, true},
     {26, "init", FuseRoute::kInitialize, true},
     {27, "opendir", kBroker, true},
@@ -55,6 +59,9 @@ constexpr Expectation kServed[] = {
     {46, "lseek", kFile, true},
     {47, "copy_file_range", kFile, true},
     {50, "syncfs", kBroker, true},
+    {51, "tmpfile", kBroker, true},
+    {52, "statx", kBroker, true},
+    {53, "copy_file_range_64", kFile, true},
 };
 
 class ServedOpcodeTest : public testing::TestWithParam<Expectation> {};
@@ -89,12 +96,11 @@ TEST_P(UnservedOpcodeTest, HasNoRow) { EXPECT_EQ(FindFuseOperation(GetParam()), 
 
 INSTANTIATE_TEST_SUITE_P(Gaps, UnservedOpcodeTest, testing::Values(0u, 7u, 19u));
 INSTANTIATE_TEST_SUITE_P(Known, UnservedOpcodeTest,
-                         testing::Values(FUSE_SETXATTR, FUSE_GETXATTR, FUSE_LISTXATTR,
-                                         FUSE_REMOVEXATTR, FUSE_GETLK, FUSE_SETLK, FUSE_SETLKW,
-                                         FUSE_BMAP, FUSE_IOCTL, FUSE_POLL, FUSE_NOTIFY_REPLY,
-                                         FUSE_SETUPMAPPING, FUSE_REMOVEMAPPING, FUSE_TMPFILE));
+                         testing::Values(FUSE_GETLK, FUSE_SETLK, FUSE_SETLKW, FUSE_BMAP, FUSE_IOCTL,
+                                         FUSE_POLL, FUSE_NOTIFY_REPLY, FUSE_SETUPMAPPING,
+                                         FUSE_REMOVEMAPPING));
 INSTANTIATE_TEST_SUITE_P(Beyond, UnservedOpcodeTest,
-                         testing::Values(52u, 53u, 127u, 128u, 255u, 256u, 4096u, 0x1a000000u,
+                         testing::Values(54u, 127u, 128u, 255u, 256u, 4096u, 0x1a000000u,
                                          0x7fffffffu, 0x80000000u, UINT32_MAX));
 
 TEST(FuseOperationsTest, TableHoldsWhatIsServedAndNothingTwice) {

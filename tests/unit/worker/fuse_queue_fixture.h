@@ -60,7 +60,7 @@ class FuseQueueFixture : public testing::Test {
     wake_.emplace(*EventFd::Create());
     pool_.emplace(io_threads);
     shared_.emplace();
-    shared_->cache.timeout_seconds = 1;
+    shared_->options.cache.timeout_seconds = 1;
     shared_->io_pool = &*pool_;
     queue_.emplace(*shared_, std::move(pair->first), *wake_);
     broker_.emplace(std::move(pair->second));

@@ -2,10 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <string>
+
 namespace postern {
 namespace {
 
-constexpr CachePolicy kDefaultCache;
+const FuseOptions kDefaults;
 
 fuse_init_in Init(uint32_t major, uint32_t minor, uint32_t flags = 0, uint32_t flags2 = 0) {
   fuse_init_in init{};
@@ -18,43 +20,43 @@ fuse_init_in Init(uint32_t major, uint32_t minor, uint32_t flags = 0, uint32_t f
 }
 
 TEST(FuseNegotiationTest, Version6IsTooOld) {
-  EXPECT_EQ(NegotiateFuse(Init(6, 99), kDefaultCache).errno_value(), EPROTO);
+  EXPECT_EQ(NegotiateFuse(Init(6, 99), kDefaults).errno_value(), EPROTO);
 }
 
 TEST(FuseNegotiationTest, Version7_26IsTooOld) {
-  EXPECT_EQ(NegotiateFuse(Init(7, 26), kDefaultCache).errno_value(), EPROTO);
+  EXPECT_EQ(NegotiateFuse(Init(7, 26), kDefaults).errno_value(), EPROTO);
 }
 
 TEST(FuseNegotiationTest, Version7_27IsTheOldestServed) {
-  EXPECT_TRUE(NegotiateFuse(Init(7, 27), kDefaultCache).ok());
+  EXPECT_TRUE(NegotiateFuse(Init(7, 27), kDefaults).ok());
 }
 
 TEST(FuseNegotiationTest, OurVersionIsNamedToAnOlderGuest) {
-  const auto negotiation = NegotiateFuse(Init(7, 31), kDefaultCache);
+  const auto negotiation = NegotiateFuse(Init(7, 31), kDefaults);
   ASSERT_TRUE(negotiation.ok());
   EXPECT_EQ(negotiation->reply.major, 7u);
-  EXPECT_EQ(negotiation->reply.minor, uint32_t{FUSE_KERNEL_MINOR_VERSION});
+  EXPECT_EQ(negotiation->reply.minor, 38u);
 }
 
 TEST(FuseNegotiationTest, OurVersionIsNamedToANewerGuest) {
-  const auto negotiation = NegotiateFuse(Init(7, 99), kDefaultCache);
+  const auto negotiation = NegotiateFuse(Init(7, 99), kDefaults);
   ASSERT_TRUE(negotiation.ok());
   EXPECT_EQ(negotiation->reply.major, 7u);
-  EXPECT_EQ(negotiation->reply.minor, uint32_t{FUSE_KERNEL_MINOR_VERSION});
+  EXPECT_EQ(negotiation->reply.minor, 38u);
   EXPECT_EQ(negotiation->reply.max_write, 1048576u);
 }
 
 TEST(FuseNegotiationTest, Version8IsToldOursAndNothingIsEnabled) {
-  const auto negotiation = NegotiateFuse(Init(8, 0, UINT32_MAX, UINT32_MAX), kDefaultCache);
+  const auto negotiation = NegotiateFuse(Init(8, 0, UINT32_MAX, UINT32_MAX), kDefaults);
   ASSERT_TRUE(negotiation.ok());
   EXPECT_EQ(negotiation->reply.major, 7u);
-  EXPECT_EQ(negotiation->reply.minor, uint32_t{FUSE_KERNEL_MINOR_VERSION});
+  EXPECT_EQ(negotiation->reply.minor, 38u);
   EXPECT_EQ(negotiation->flags, 0u);
   EXPECT_EQ(negotiation->reply.flags, 0u);
 }
 
 TEST(FuseNegotiationTest, LimitsAreVirtiofsds) {
-  const auto negotiation = NegotiateFuse(Init(7, 38, FUSE_MAX_PAGES), kDefaultCache);
+  const auto negotiation = NegotiateFuse(Init(7, 38, FUSE_MAX_PAGES), kDefaults);
   ASSERT_TRUE(negotiation.ok());
   const fuse_init_out& reply = negotiation->reply;
   EXPECT_EQ(reply.max_readahead, 0x20000u);
@@ -67,7 +69,7 @@ TEST(FuseNegotiationTest, LimitsAreVirtiofsds) {
 }
 
 TEST(FuseNegotiationTest, EverythingOfferedEnablesExactlyWhatIsWanted) {
-  const auto negotiation = NegotiateFuse(Init(7, 38, UINT32_MAX, UINT32_MAX), kDefaultCache);
+  const auto negotiation = NegotiateFuse(Init(7, 38, UINT32_MAX, UINT32_MAX), kDefaults);
   ASSERT_TRUE(negotiation.ok());
   // ASYNC_READ 0, ATOMIC_O_TRUNC 3, BIG_WRITES 5, HAS_IOCTL_DIR 11, AUTO_INVAL_DATA 12,
   // DO_READDIRPLUS 13, READDIRPLUS_AUTO 14, ASYNC_DIO 15, PARALLEL_DIROPS 18, MAX_PAGES 22,
@@ -79,7 +81,7 @@ TEST(FuseNegotiationTest, EverythingOfferedEnablesExactlyWhatIsWanted) {
 }
 
 TEST(FuseNegotiationTest, NothingOfferedEnablesNothing) {
-  const auto negotiation = NegotiateFuse(Init(7, 38), kDefaultCache);
+  const auto negotiation = NegotiateFuse(Init(7, 38), kDefaults);
   ASSERT_TRUE(negotiation.ok());
   EXPECT_EQ(negotiation->flags, 0u);
   EXPECT_EQ(negotiation->reply.flags, 0u);
@@ -87,7 +89,7 @@ TEST(FuseNegotiationTest, NothingOfferedEnablesNothing) {
 }
 
 TEST(FuseNegotiationTest, SecondWordIsIgnoredWithoutInitExt) {
-  const auto negotiation = NegotiateFuse(Init(7, 38, FUSE_ASYNC_READ, UINT32_MAX), kDefaultCache);
+  const auto negotiation = NegotiateFuse(Init(7, 38, FUSE_ASYNC_READ, UINT32_MAX), kDefaults);
   ASSERT_TRUE(negotiation.ok());
   EXPECT_EQ(negotiation->flags, uint64_t{FUSE_ASYNC_READ});
   EXPECT_EQ(negotiation->reply.flags2, 0u);
@@ -95,7 +97,7 @@ TEST(FuseNegotiationTest, SecondWordIsIgnoredWithoutInitExt) {
 }
 
 TEST(FuseNegotiationTest, SecondWordCountsWithInitExt) {
-  const auto negotiation = NegotiateFuse(Init(7, 38, FUSE_INIT_EXT, 1u << 2), kDefaultCache);
+  const auto negotiation = NegotiateFuse(Init(7, 38, FUSE_INIT_EXT, 1u << 2), kDefaults);
   ASSERT_TRUE(negotiation.ok());
   EXPECT_TRUE(negotiation->enabled(kFuseCreateSuppGroup));
   EXPECT_EQ(negotiation->reply.flags, uint32_t{FUSE_INIT_EXT});
@@ -103,40 +105,91 @@ TEST(FuseNegotiationTest, SecondWordCountsWithInitExt) {
 }
 
 TEST(FuseNegotiationTest, ReaddirplusIsOffWhenTheCachePolicySaysSo) {
-  CachePolicy cache;
-  cache.readdirplus = false;
+  FuseOptions options;
+  options.cache.readdirplus = false;
   const auto negotiation =
-      NegotiateFuse(Init(7, 38, FUSE_DO_READDIRPLUS | FUSE_READDIRPLUS_AUTO), cache);
+      NegotiateFuse(Init(7, 38, FUSE_DO_READDIRPLUS | FUSE_READDIRPLUS_AUTO), options);
   ASSERT_TRUE(negotiation.ok());
   EXPECT_EQ(negotiation->flags, 0u);
 }
 
-struct CacheExpectation {
-  config::CacheMode mode;
-  uint64_t timeout_seconds;
-  uint32_t open_flags;
-  uint32_t open_directory_flags;
-  bool readdirplus;
+// ---- options ----
+
+struct OptionExpectation {
+  std::string name;
+  void (*set)(FuseOptions&);
+  uint64_t flags;  // Enabled besides the default ones if all are offered.
 };
 
-class CachePolicyTest : public testing::TestWithParam<CacheExpectation> {};
+class OptionFlagsTest : public testing::TestWithParam<OptionExpectation> {};
 
-TEST_P(CachePolicyTest, IsVirtiofsds) {
-  const CachePolicy policy = MakeCachePolicy(GetParam().mode);
-  EXPECT_EQ(policy.timeout_seconds, GetParam().timeout_seconds);
-  EXPECT_EQ(policy.open_flags, GetParam().open_flags);
-  EXPECT_EQ(policy.open_directory_flags, GetParam().open_directory_flags);
-  EXPECT_EQ(policy.readdirplus, GetParam().readdirplus);
+constexpr uint64_t kDefaultFlags = 0x104'4844'f829;
+
+TEST_P(OptionFlagsTest, AreEnabledIfTheGuestOffersAll) {
+  FuseOptions options;
+  GetParam().set(options);
+  const auto negotiation = NegotiateFuse(Init(7, 45, UINT32_MAX, UINT32_MAX), options);
+  ASSERT_TRUE(negotiation.ok());
+  EXPECT_EQ(negotiation->flags, kDefaultFlags | GetParam().flags);
+  EXPECT_EQ(negotiation->reply.flags | uint64_t{negotiation->reply.flags2} << 32,
+            negotiation->flags);
 }
 
-// DIRECT_IO 1, KEEP_CACHE 2, CACHE_DIR 8.
 INSTANTIATE_TEST_SUITE_P(
-    All, CachePolicyTest,
-    testing::Values(CacheExpectation{config::CACHE_MODE_UNSPECIFIED, 1, 0, 0, true},
-                    CacheExpectation{config::CACHE_MODE_NEVER, 0, 1, 0, false},
-                    CacheExpectation{config::CACHE_MODE_METADATA, 86400, 1, 10, true},
-                    CacheExpectation{config::CACHE_MODE_AUTO, 1, 0, 0, true},
-                    CacheExpectation{config::CACHE_MODE_ALWAYS, 86400, 2, 10, true}));
+    All, OptionFlagsTest,
+    testing::Values(
+        // DONT_MASK, POSIX_ACL, SETXATTR_EXT.
+        OptionExpectation{"PosixAcl", [](FuseOptions& options) { options.posix_acl = true; },
+                          1u << 6 | 1u << 20 | 1u << 29},
+        OptionExpectation{"SecurityLabel",
+                          [](FuseOptions& options) { options.security_label = true; },
+                          uint64_t{1} << 32},
+        OptionExpectation{"Writeback", [](FuseOptions& options) { options.writeback = true; },
+                          1u << 16},
+        OptionExpectation{"KillprivV2", [](FuseOptions& options) { options.killpriv_v2 = true; },
+                          1u << 28},
+        OptionExpectation{"AllowMmap", [](FuseOptions& options) { options.allow_mmap = true; },
+                          uint64_t{1} << 36},
+        // Known to the guest from INIT on, or never; no flag says so.
+        OptionExpectation{"Xattr", [](FuseOptions& options) { options.xattr = true; }, 0},
+        OptionExpectation{"Readonly", [](FuseOptions& options) { options.readonly = true; }, 0},
+        OptionExpectation{"NoAnnounceSubmounts",
+                          [](FuseOptions& options) { options.announce_submounts = false; }, 0}),
+    [](const auto& instance) { return instance.param.name; });
+
+// What an option can't do without.
+class PosixAclOfferTest : public testing::TestWithParam<uint32_t> {};
+
+TEST_P(PosixAclOfferTest, WithoutOneOfItsThreeFlagsIsEproto) {
+  FuseOptions options;
+  options.posix_acl = true;
+  EXPECT_EQ(NegotiateFuse(Init(7, 38, ~GetParam(), UINT32_MAX), options).errno_value(), EPROTO);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, PosixAclOfferTest, testing::Values(1u << 6, 1u << 20, 1u << 29));
+
+TEST(FuseNegotiationTest, SecurityLabelsThatTheGuestDoesNotKnowAreEproto) {
+  FuseOptions options;
+  options.security_label = true;
+  EXPECT_EQ(NegotiateFuse(Init(7, 38, UINT32_MAX, ~1u), options).errno_value(), EPROTO);
+  // Nor does it if there is no second word.
+  EXPECT_EQ(NegotiateFuse(Init(7, 38, ~uint32_t{FUSE_INIT_EXT}, UINT32_MAX), options).errno_value(),
+            EPROTO);
+}
+
+TEST(FuseNegotiationTest, Version8IsNotJudgedByItsFlags) {
+  FuseOptions options;
+  options.posix_acl = options.security_label = true;
+  EXPECT_TRUE(NegotiateFuse(Init(8, 0), options).ok());
+}
+
+TEST(FuseNegotiationTest, WhatTheGuestDoesNotKnowOfTheRestIsLeftOut) {
+  FuseOptions options;
+  options.killpriv_v2 = options.writeback = options.allow_mmap = true;
+  const auto negotiation = NegotiateFuse(Init(7, 31, FUSE_ASYNC_READ), options);
+  ASSERT_TRUE(negotiation.ok());
+  EXPECT_EQ(negotiation->flags, uint64_t{FUSE_ASYNC_READ});
+}
 
 TEST(FuseSessionTest, IsInactiveUntilItBeginsAndAfterItEnds) {
   FuseSession session;
