@@ -7,10 +7,11 @@
 namespace postern {
 
 Filesystem::Filesystem(UniqueFd root, ProcFd proc_fd, ProcessCredentials credentials,
-                       size_t descriptor_limit)
+                       size_t descriptor_limit, FilesystemOptions options)
     : root_(std::move(root)),
       proc_fd_(std::move(proc_fd)),
       credentials_(std::move(credentials)),
+      options_(std::move(options)),
       budget_(descriptor_limit) {}
 
 ErrnoOr<std::shared_ptr<Session>> Filesystem::StartSession(SessionOptions options) {

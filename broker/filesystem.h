@@ -6,9 +6,9 @@
 #include <cstddef>
 #include <memory>
 
+#include "broker/broker_options.h"
 #include "broker/credentials.h"
 #include "broker/descriptor_budget.h"
-#include "broker/id_map.h"
 #include "broker/inode_table.h"
 #include "broker/open_file_table.h"
 #include "broker/reopen.h"
@@ -21,6 +21,7 @@ namespace postern {
 // What a FUSE session begins with.
 struct SessionOptions {
   bool supplementary_groups = false;  // FUSE_CREATE_SUPP_GROUP
+  bool posix_acl = false;             // FUSE_POSIX_ACL and FUSE_DONT_MASK
 };
 
 // The tables of one FUSE session, from INIT to its end. Operations in progress keep the session
@@ -41,22 +42,23 @@ struct Session {
 class Filesystem {
  public:
   // `root` is an O_PATH descriptor of the shared directory.
-  Filesystem(UniqueFd root, ProcFd proc_fd, ProcessCredentials credentials,
-             size_t descriptor_limit);
+  Filesystem(UniqueFd root, ProcFd proc_fd, ProcessCredentials credentials, size_t descriptor_limit,
+             FilesystemOptions options = {});
 
   // A session of its own, with the root in its tables.
   ErrnoOr<std::shared_ptr<Session>> StartSession(SessionOptions options);
 
   const ProcFd& proc_fd() const { return proc_fd_; }
   const ProcessCredentials& credentials() const { return credentials_; }
-  const IdMap& ids() const { return ids_; }
+  const FilesystemOptions& options() const { return options_; }
+  const IdMap& ids() const { return options_.ids; }
   DescriptorBudget& budget() { return budget_; }
 
  private:
   const UniqueFd root_;
   const ProcFd proc_fd_;
   const ProcessCredentials credentials_;
-  const IdMap ids_{};
+  const FilesystemOptions options_;
   DescriptorBudget budget_;
 };
 
@@ -65,6 +67,9 @@ struct OperationScratch {
   static constexpr size_t kDirectoryBytes = 32 * 1024;
   // Aligned for getdents64(2)'s records.
   alignas(8) std::array<std::byte, kDirectoryBytes> directory_entries;
+  // The longest extended attribute, and the longest write. Aligned for direct I/O.
+  static constexpr size_t kBulkBytes = 64 * 1024;
+  alignas(4096) std::array<std::byte, kBulkBytes> bulk;
 };
 
 // One operation's surroundings.

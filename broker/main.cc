@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <utility>
 
+#include "broker/broker_options.h"
 #include "broker/credentials.h"
 #include "broker/descriptor_budget.h"
 #include "broker/filesystem.h"
@@ -40,13 +41,15 @@ absl::Status Serve() {
   if (!credentials.ok()) {
     return ErrnoStatus("reading own credentials", credentials.error().value());
   }
+  absl::StatusOr<FilesystemOptions> options = FilesystemOptionsFrom(start.config);
+  if (!options.ok()) return options.status();
   Filesystem filesystem(std::move(jail.root), ProcFd(std::move(jail.proc_self_fd)),
-                        std::move(*credentials), descriptors);
-  BrokerServiceOptions options;
-  options.threads = threads;
+                        std::move(*credentials), descriptors, *std::move(options));
+  BrokerServiceOptions service_options;
+  service_options.threads = threads;
   // Other threads are at work, and what they hold must not be torn down under them.
-  options.on_failure = [] { _exit(EXIT_FAILURE); };
-  BrokerService service(filesystem, std::move(start.channels), std::move(options));
+  service_options.on_failure = [] { _exit(EXIT_FAILURE); };
+  BrokerService service(filesystem, std::move(start.channels), std::move(service_options));
   POSTERN_TRY(service.Start());
   POSTERN_TRY(SealBroker(start.config));
   service.Serve();

@@ -6,6 +6,7 @@
 
 #include "broker/attribute_operations.h"
 #include "broker/directory_operations.h"
+#include "broker/extended_attribute_operations.h"
 #include "broker/file_operations.h"
 #include "broker/namespace_operations.h"
 #include "broker/request_checks.h"
@@ -72,10 +73,10 @@ constexpr OperationRow RowOf(Request::OperationCase operation) {
     case Request::kStatFilesystem:   return Row<&Request::stat_filesystem, StatFilesystemRequest, &StatFilesystem>("stat_filesystem");
     case Request::kAccess:           return Row<&Request::access, &check::Access, &Access>("access");
     case Request::kSyncFilesystem:   return Row<&Request::sync_filesystem, SyncFilesystemRequest, &SyncFilesystem>("sync_filesystem", kMayBeSlow);
-    case Request::kGetExtendedAttribute: return Row<&Request::get_extended_attribute, GetExtendedAttributeRequest, &NotServedYet<GetExtendedAttributeRequest>>("get_extended_attribute");
-    case Request::kSetExtendedAttribute: return Row<&Request::set_extended_attribute, SetExtendedAttributeRequest, &NotServedYet<SetExtendedAttributeRequest>>("set_extended_attribute");
-    case Request::kListExtendedAttributes: return Row<&Request::list_extended_attributes, ListExtendedAttributesRequest, &NotServedYet<ListExtendedAttributesRequest>>("list_extended_attributes");
-    case Request::kRemoveExtendedAttribute: return Row<&Request::remove_extended_attribute, RemoveExtendedAttributeRequest, &NotServedYet<RemoveExtendedAttributeRequest>>("remove_extended_attribute");
+    case Request::kGetExtendedAttribute: return Row<&Request::get_extended_attribute, &check::GetExtendedAttribute, &GetExtendedAttribute>("get_extended_attribute");
+    case Request::kSetExtendedAttribute: return Row<&Request::set_extended_attribute, &check::SetExtendedAttribute, &SetExtendedAttribute>("set_extended_attribute");
+    case Request::kListExtendedAttributes: return Row<&Request::list_extended_attributes, &check::ListExtendedAttributes, &ListExtendedAttributes>("list_extended_attributes");
+    case Request::kRemoveExtendedAttribute: return Row<&Request::remove_extended_attribute, &check::RemoveExtendedAttribute, &RemoveExtendedAttribute>("remove_extended_attribute");
     case Request::kCreateTemporaryFile: return Row<&Request::create_temporary_file, CreateTemporaryFileRequest, &NotServedYet<CreateTemporaryFileRequest>>("create_temporary_file", kAnswersDescriptor);
     case Request::kWriteFile: return Row<&Request::write_file, WriteFileRequest, &NotServedYet<WriteFileRequest>>("write_file", kMayBeSlow);
     case Request::kAllocate: return Row<&Request::allocate, AllocateRequest, &NotServedYet<AllocateRequest>>("allocate", kMayBeSlow);

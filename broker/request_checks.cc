@@ -29,6 +29,16 @@ const char* CheckTime(const rpc::SetAttributesRequest::Time& time) {
   return "a time of an unknown kind";
 }
 
+const char* CheckXattrName(const std::string& name) {
+  if (name.empty() || name.size() > kMaxXattrNameBytes) return "an extended attribute's name";
+  if (name.find('\0') != std::string::npos) return "a NUL in an extended attribute's name";
+  return nullptr;
+}
+
+const char* CheckXattrRoom(uint32_t size) {
+  return size <= kMaxXattrValueBytes ? nullptr : "too much room for an extended attribute";
+}
+
 }  // namespace
 
 const char* Forget(const rpc::ForgetRequest& request) {
@@ -64,5 +74,23 @@ const char* MakeDirectory(const rpc::MakeDirectoryRequest& request) {
 const char* Access(const rpc::AccessRequest& request) { return CheckCredentials(request); }
 
 const char* Create(const rpc::CreateRequest& request) { return CheckCredentials(request); }
+
+const char* GetExtendedAttribute(const rpc::GetExtendedAttributeRequest& request) {
+  if (const char* wrong = CheckXattrName(request.name())) return wrong;
+  return CheckXattrRoom(request.size());
+}
+
+const char* SetExtendedAttribute(const rpc::SetExtendedAttributeRequest& request) {
+  if (request.value().size() > kMaxXattrValueBytes) return "an extended attribute's size";
+  return CheckXattrName(request.name());
+}
+
+const char* ListExtendedAttributes(const rpc::ListExtendedAttributesRequest& request) {
+  return CheckXattrRoom(request.size());
+}
+
+const char* RemoveExtendedAttribute(const rpc::RemoveExtendedAttributeRequest& request) {
+  return CheckXattrName(request.name());
+}
 
 }  // namespace postern::request_checks

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include "broker/operation_table.h"
+#include "broker/thread_state.h"
 #include "common/logging.h"
 
 namespace postern {
@@ -83,19 +84,29 @@ absl::Status BrokerService::Start() {
     const ErrnoOrVoid watched = Watch(*link, EPOLL_CTL_ADD);
     if (!watched.ok()) return failed("epoll_ctl", watched.error());
   }
+  std::atomic<int> failure{0};
   absl::BlockingCounter started(static_cast<int>(options_.threads));
   for (size_t i = 0; i < options_.threads; ++i) {
-    threads_.emplace_back([this, &started] {
+    threads_.emplace_back([this, &started, &failure] {
+      const ErrnoOrVoid own = MakeThreadStateOwn(filesystem_.proc_fd());
+      if (!own.ok()) failure = own.errno_value();
       started.DecrementCount();
       Run();
     });
   }
   // What a thread needs to start must not meet the seccomp filter.
   started.Wait();
+  if (failure != 0) {
+    return failed("unshare(CLONE_FS), which a container's seccomp policy may forbid",
+                  Errno(failure));
+  }
   return absl::OkStatus();
 }
 
-void BrokerService::Serve() { released_.Notify(); }
+void BrokerService::Serve() {
+  serving_ = true;
+  released_.Notify();
+}
 
 void BrokerService::Stop() {
   if (stop_) stop_->Signal();
@@ -120,6 +131,7 @@ void BrokerService::Fail(const char* what) {
 void BrokerService::Run() {
   ThreadState thread;
   released_.WaitForNotification();
+  if (!serving_) return;  // Stopped before it began: the jail isn't closed.
   for (;;) {
     epoll_event event{};
     const int count = epoll_wait(epoll_.get(), &event, 1, -1);
@@ -216,6 +228,7 @@ ErrnoOrVoid BrokerService::ChangeSession(const rpc::Request& request) {
   if (request.operation_case() == rpc::Request::kInitialize) {
     SessionOptions options;
     options.supplementary_groups = request.initialize().supplementary_groups();
+    options.posix_acl = request.initialize().posix_acl();
     POSTERN_ASSIGN_OR_RETURN(next, filesystem_.StartSession(options));
   }
   // The old session ends outside of the lock, or with the last operation in it on another thread.

@@ -13,7 +13,6 @@
 #include <fstream>
 #include <thread>
 
-#include "broker/id_map.h"
 #include "tests/unit/broker/filesystem_fixture.h"
 
 namespace postern {
@@ -217,13 +216,6 @@ TEST_F(CredentialsDeathTest, UserThatCannotBeRestoredAborts) {
         syscall(SYS_setresuid, 1234, 1234, 1234);
       },
       "can't restore");
-}
-
-TEST(IdMap, NoneIsNobodysId) {
-  const IdMap ids;
-  EXPECT_EQ(ids.ToHost(GuestUid(0xffffffff)).errno_value(), EINVAL);
-  EXPECT_EQ(ids.ToHost(GuestGid(0xffffffff)).errno_value(), EINVAL);
-  EXPECT_EQ(ids.ToHost(GuestUid(0xfffffffe))->value(), 0xfffffffe);
 }
 
 }  // namespace

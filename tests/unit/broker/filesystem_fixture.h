@@ -16,6 +16,7 @@
 
 #include "broker/filesystem.h"
 #include "broker/operation_table.h"
+#include "broker/thread_state.h"
 #include "proto/rpc.pb.h"
 #include "tests/unit/broker/open_descriptors.h"
 
@@ -70,6 +71,7 @@ class FilesystemTest : public testing::Test {
 
   void SetUp() override {
     before_ = OpenDescriptors();
+    directory_ = std::filesystem::current_path();
     StartFilesystem(kDescriptors);
   }
   void TearDown() override {
@@ -77,14 +79,22 @@ class FilesystemTest : public testing::Test {
     session_.reset();
     filesystem_.reset();
     EXPECT_EQ(OpenDescriptors(), before_);
+    std::filesystem::current_path(directory_);
   }
 
   void StartFilesystem(size_t descriptors, bool supplementary_groups = true) {
+    StartFilesystem(FilesystemOptions(), {.supplementary_groups = supplementary_groups},
+                    descriptors);
+  }
+  void StartFilesystem(FilesystemOptions options,
+                       SessionOptions session = {.supplementary_groups = true},
+                       size_t descriptors = kDescriptors) {
     context_.reset();
     session_.reset();
     filesystem_.emplace(OpenPathTo(share_.Path()), ProcFd(OpenPathTo("/proc/self/fd")),
-                        *ProcessCredentials::Capture(), descriptors);
-    session_ = *filesystem_->StartSession({.supplementary_groups = supplementary_groups});
+                        *ProcessCredentials::Capture(), descriptors, std::move(options));
+    session_ = *filesystem_->StartSession(session);
+    EXPECT_TRUE(MakeThreadStateOwn(filesystem_->proc_fd()).ok());  // As each thread of the service.
     context_.emplace(OperationContext{*filesystem_, *session_, scratch_});
   }
 
@@ -113,6 +123,7 @@ class FilesystemTest : public testing::Test {
   SharedDirectory share_;
   OperationScratch scratch_;
   std::set<std::string> before_;
+  std::filesystem::path directory_;
   std::optional<Filesystem> filesystem_;
   std::shared_ptr<Session> session_;
   std::optional<OperationContext> context_;

@@ -87,5 +87,47 @@ TEST(RequestChecks, NanosecondsAreLessThanASecond) {
   EXPECT_NE(check::SetAttributes(request), nullptr);
 }
 
+template <typename Request>
+const char* CheckName(const char* (*checks)(const Request&), const std::string& name) {
+  Request request;
+  request.set_name(name);
+  return checks(request);
+}
+template <typename Request>
+void ExpectNameChecked(const char* (*checks)(const Request&)) {
+  EXPECT_NE(CheckName(checks, ""), nullptr);
+  EXPECT_EQ(CheckName(checks, "x"), nullptr);
+  EXPECT_EQ(CheckName(checks, std::string(255, 'x')), nullptr);
+  EXPECT_NE(CheckName(checks, std::string(256, 'x')), nullptr);
+  EXPECT_NE(CheckName(checks, std::string("a\0b", 3)), nullptr);
+}
+
+TEST(RequestChecks, ExtendedAttributesNameIsOneTo255BytesWithoutNul) {
+  ExpectNameChecked(&check::GetExtendedAttribute);
+  ExpectNameChecked(&check::SetExtendedAttribute);
+  ExpectNameChecked(&check::RemoveExtendedAttribute);
+}
+
+TEST(RequestChecks, ExtendedAttributesSizeIsAtMost65536) {
+  rpc::GetExtendedAttributeRequest get;
+  get.set_name("x");
+  get.set_size(65536);
+  EXPECT_EQ(check::GetExtendedAttribute(get), nullptr);
+  get.set_size(65537);
+  EXPECT_NE(check::GetExtendedAttribute(get), nullptr);
+  rpc::ListExtendedAttributesRequest list;
+  list.set_size(65536);
+  EXPECT_EQ(check::ListExtendedAttributes(list), nullptr);
+  list.set_size(65537);
+  EXPECT_NE(check::ListExtendedAttributes(list), nullptr);
+  rpc::SetExtendedAttributeRequest set;
+  set.set_name("x");
+  EXPECT_EQ(check::SetExtendedAttribute(set), nullptr);
+  set.set_value(std::string(65536, 'x'));
+  EXPECT_EQ(check::SetExtendedAttribute(set), nullptr);
+  set.set_value(std::string(65537, 'x'));
+  EXPECT_NE(check::SetExtendedAttribute(set), nullptr);
+}
+
 }  // namespace
 }  // namespace postern
