@@ -50,8 +50,7 @@ ErrnoOrVoid SetSize(OperationContext& context, const Target& target,
   const ScopedNoFsetid guard(context.filesystem.credentials(), request.kill_privileges());
   if (target.file) return CheckSyscall(ftruncate(target.file->fd(), *size));
   // O_NONBLOCK: a lease of somebody on the host must not hold the thread.
-  POSTERN_ASSIGN_OR_RETURN(const UniqueFd fd, context.filesystem.proc_fd().Reopen(
-                                                  *target.inode.inode, O_WRONLY | O_NONBLOCK));
+  POSTERN_ASSIGN_OR_RETURN(const UniqueFd fd, Reopen(context, target.inode, O_WRONLY | O_NONBLOCK));
   return CheckSyscall(ftruncate(fd.get(), *size));
 }
 

@@ -30,6 +30,7 @@ class DescriptorBudget {
       return *this;
     }
     ~Share() { GiveBack(); }
+    explicit operator bool() const { return budget_ != nullptr; }
 
    private:
     friend class DescriptorBudget;

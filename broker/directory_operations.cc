@@ -103,16 +103,16 @@ void AddEntry(OperationContext& context, const PinnedInode& directory, std::stri
 
 ErrnoOrVoid OpenDirectory(OperationContext& context, const rpc::OpenDirectoryRequest& request,
                           rpc::Reply& reply) {
-  POSTERN_ASSIGN_OR_RETURN(const PinnedInode inode, Pin(context, NodeId(request.node_id())));
+  POSTERN_ASSIGN_OR_RETURN(const InodeRef inode,
+                           context.session.inodes.Get(NodeId(request.node_id())));
   BudgetedFd fd;
   POSTERN_ASSIGN_OR_RETURN(fd.share, context.filesystem.budget().Take());
   // None of the guest's flags means anything for reading a directory.
   constexpr int kFlags = O_RDONLY | O_DIRECTORY;
-  POSTERN_ASSIGN_OR_RETURN(fd.fd, context.filesystem.proc_fd().Reopen(*inode.inode, kFlags));
-  POSTERN_ASSIGN_OR_RETURN(
-      const OpenFileId id,
-      context.session.open_files.Insert(std::make_shared<OpenFile>(
-          inode.inode->id(), OpenFile::Kind::kDirectory, kFlags, std::move(fd))));
+  POSTERN_ASSIGN_OR_RETURN(fd.fd, Reopen(context, *inode, kFlags));
+  POSTERN_ASSIGN_OR_RETURN(const OpenFileId id,
+                           context.session.open_files.Insert(std::make_shared<OpenFile>(
+                               inode->id(), OpenFile::Kind::kDirectory, kFlags, std::move(fd))));
   reply.mutable_opened()->set_open_file_id(id.value());
   return {};
 }

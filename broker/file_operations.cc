@@ -30,7 +30,7 @@ ErrnoOrVoid OpenInode(OperationContext& context, const Inode& inode, int flags,
   POSTERN_ASSIGN_OR_RETURN(fd.share, context.filesystem.budget().Take());
   {
     const ScopedNoFsetid guard(context.filesystem.credentials(), kill_privileges);
-    POSTERN_ASSIGN_OR_RETURN(fd.fd, context.filesystem.proc_fd().Reopen(inode, flags));
+    POSTERN_ASSIGN_OR_RETURN(fd.fd, Reopen(context, inode, flags));
   }
   return AnswerOpened(context, inode.id(), flags, std::move(fd), opened);
 }
@@ -59,9 +59,9 @@ ErrnoOrVoid OpenExisting(OperationContext& context, const PinnedInode& parent,
 
 ErrnoOrVoid Open(OperationContext& context, const rpc::OpenRequest& request, rpc::Reply& reply) {
   POSTERN_ASSIGN_OR_RETURN(const int flags, FileOpenFlags(request.flags()));
-  POSTERN_ASSIGN_OR_RETURN(const PinnedInode inode, Pin(context, NodeId(request.node_id())));
-  return OpenInode(context, *inode.inode, flags, request.kill_privileges(),
-                   *reply.mutable_opened());
+  POSTERN_ASSIGN_OR_RETURN(const InodeRef inode,
+                           context.session.inodes.Get(NodeId(request.node_id())));
+  return OpenInode(context, *inode, flags, request.kill_privileges(), *reply.mutable_opened());
 }
 
 ErrnoOrVoid Create(OperationContext& context, const rpc::CreateRequest& request,
@@ -93,10 +93,8 @@ ErrnoOrVoid Create(OperationContext& context, const rpc::CreateRequest& request,
   // The entry is that of the new file itself: the name may mean another one by now.
   POSTERN_ASSIGN_OR_RETURN(path.fd, context.filesystem.proc_fd().OpenPath(file.fd.get()));
   struct statx status;
-  POSTERN_RETURN_IF_ERROR(StatDescriptor(path.fd.get(), status));
-  POSTERN_ASSIGN_OR_RETURN(
-      const InodeRef inode,
-      context.session.inodes.InsertOrFind(IdentityOf(status), status.stx_mode, std::move(path)));
+  POSTERN_ASSIGN_OR_RETURN(const InodeRef inode,
+                           AddInode(context, *parent.inode, std::move(path), status));
   const ErrnoOrVoid opened =
       AnswerOpened(context, inode->id(), flags, std::move(file), *created.mutable_opened());
   if (!opened.ok()) {
@@ -116,9 +114,9 @@ ErrnoOrVoid Release(OperationContext& context, const rpc::ReleaseRequest& reques
 
 ErrnoOrVoid SyncFilesystem(OperationContext& context, const rpc::SyncFilesystemRequest& request,
                            rpc::Reply&) {
-  POSTERN_ASSIGN_OR_RETURN(const PinnedInode inode, Pin(context, NodeId(request.node_id())));
-  POSTERN_ASSIGN_OR_RETURN(
-      const UniqueFd fd, context.filesystem.proc_fd().Reopen(*inode.inode, O_RDONLY | O_NONBLOCK));
+  POSTERN_ASSIGN_OR_RETURN(const InodeRef inode,
+                           context.session.inodes.Get(NodeId(request.node_id())));
+  POSTERN_ASSIGN_OR_RETURN(const UniqueFd fd, Reopen(context, *inode, O_RDONLY | O_NONBLOCK));
   return CheckSyscall(syncfs(fd.get()));
 }
 

@@ -10,6 +10,7 @@
 #include "broker/credentials.h"
 #include "broker/descriptor_budget.h"
 #include "broker/inode_table.h"
+#include "broker/mount_table.h"
 #include "broker/open_file_table.h"
 #include "broker/reopen.h"
 #include "common/errno_or.h"
@@ -28,22 +29,25 @@ struct SessionOptions {
 // that they began in: when it ends it leaves the service at once, and its files are closed when
 // the last of them is done.
 struct Session {
-  Session(SessionOptions chosen, const InodeIdentity& root_identity, mode_t root_type,
-          BudgetedFd root)
-      : options(chosen), inodes(root_identity, root_type, std::move(root)) {}
+  Session(SessionOptions chosen, InodeParts root) : options(chosen), inodes(std::move(root)) {}
 
   const SessionOptions options;
   InodeTable inodes;
   OpenFileTable open_files;
 };
 
-// What stays the same from session to session. Immutable after construction but for the budget,
-// which is thread-safe.
+// What stays the same from session to session. Immutable once sessions start, but for the budget
+// and the mount table, which are thread-safe.
 class Filesystem {
  public:
   // `root` is an O_PATH descriptor of the shared directory.
   Filesystem(UniqueFd root, ProcFd proc_fd, ProcessCredentials credentials, size_t descriptor_limit,
              FilesystemOptions options = {});
+
+  // Makes inodes known by file handles instead of descriptors, from now on. The error (EPERM:
+  // CAP_DAC_READ_SEARCH is missing; EOPNOTSUPP: the filesystem has no handles) is that of the
+  // root's, and has changed nothing. Call it before the first session.
+  ErrnoOrVoid UseFileHandles(MountTable::Policy policy);
 
   // A session of its own, with the root in its tables.
   ErrnoOr<std::shared_ptr<Session>> StartSession(SessionOptions options);
@@ -53,6 +57,8 @@ class Filesystem {
   const FilesystemOptions& options() const { return options_; }
   const IdMap& ids() const { return options_.ids; }
   DescriptorBudget& budget() { return budget_; }
+  // Null if inodes hold descriptors.
+  MountTable* mounts() { return mounts_.get(); }
 
  private:
   const UniqueFd root_;
@@ -60,6 +66,8 @@ class Filesystem {
   const ProcessCredentials credentials_;
   const FilesystemOptions options_;
   DescriptorBudget budget_;
+  std::unique_ptr<MountTable> mounts_;
+  MountRef root_mount_;
 };
 
 // Room that a thread of the service lends to each of its operations.
@@ -88,8 +96,19 @@ struct PinnedInode {
   int fd() const { return descriptor.get(); }
 };
 
-// EBADF for an id that isn't in the session's table.
+// A descriptor of the inode, O_PATH or, if the file has been deleted while the guest has it open,
+// that of the open file. Holds no longer than `inode`. ESTALE: the file is gone.
+ErrnoOr<InodeDescriptor> OpenPath(OperationContext& context, const Inode& inode);
+
+// EBADF for an id that isn't in the session's table; ESTALE as above.
 ErrnoOr<PinnedInode> Pin(OperationContext& context, NodeId id);
+
+// Opens the inode with `flags`, close-on-exec. EBADF if it is neither a regular file nor a
+// directory: a device, fifo or socket of the share belongs to the guest, and opening it here would
+// reach the host's driver or block.
+ErrnoOr<UniqueFd> Reopen(OperationContext& context, const Inode& inode, int flags);
+// The same with the descriptor that is there already.
+ErrnoOr<UniqueFd> Reopen(OperationContext& context, const PinnedInode& inode, int flags);
 
 }  // namespace postern
 

@@ -6,9 +6,13 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <utility>
 
 #include "broker/descriptor_budget.h"
+#include "broker/file_handle.h"
+#include "broker/mount_table.h"
 #include "common/errno_or.h"
 #include "common/ids.h"
 #include "common/unique_fd.h"
@@ -28,21 +32,51 @@ struct InodeIdentity {
   }
 };
 
-// An O_PATH descriptor to work with: one that the inode holds (borrowed), or one opened for this
-// use.
+// What an inode is found by. A file handle names its file for all time. An identity does so only
+// while a descriptor pins it, and stands for the inodes without a handle: those that hold one.
+struct InodeKey {
+  InodeIdentity identity;
+  std::optional<FileHandleView> handle;
+
+  friend bool operator==(const InodeKey& a, const InodeKey& b) {
+    if (a.handle.has_value() != b.handle.has_value()) return false;
+    if (!a.handle) return a.identity == b.identity;
+    return a.identity.mount_id == b.identity.mount_id && *a.handle == *b.handle;
+  }
+  template <typename H>
+  friend H AbslHashValue(H h, const InodeKey& key) {
+    if (!key.handle) return H::combine(std::move(h), key.identity);
+    return H::combine(std::move(h), key.identity.mount_id, *key.handle);
+  }
+};
+
+// What a new inode is made of.
+struct InodeParts {
+  InodeKey key;
+  mode_t type = 0;  // S_IFMT bits; others are ignored.
+  BudgetedFd path;  // O_PATH; may be none if there is a handle.
+  MountRef mount;   // With handles if key.handle. None if the broker uses no handles at all.
+};
+
+// A descriptor to work with, O_PATH or more: one that somebody else holds (borrowed), or one opened
+// for this use.
 class InodeDescriptor {
  public:
-  explicit InodeDescriptor(int borrowed) : fd_(borrowed) {}
+  // `keeper` keeps the descriptor open; null if that is the inode itself.
+  explicit InodeDescriptor(int borrowed, std::shared_ptr<const void> keeper = nullptr)
+      : fd_(borrowed), keeper_(std::move(keeper)) {}
   explicit InodeDescriptor(UniqueFd owned) : fd_(owned.get()), owned_(std::move(owned)) {}
   int get() const { return fd_; }
 
  private:
   int fd_;
   UniqueFd owned_;
+  std::shared_ptr<const void> keeper_;
 };
 
 // Immutable but for the lookup count, which its InodeTable guards. Lives as long as there is an
-// InodeRef to it: the table's, or that of an operation in progress.
+// InodeRef to it: the table's, or that of an operation in progress. Made in one piece with the
+// bytes of its handle: there are millions of these.
 class Inode {
  public:
   Inode(const Inode&) = delete;
@@ -50,25 +84,41 @@ class Inode {
 
   NodeId id() const { return id_; }
   const InodeIdentity& identity() const { return identity_; }
-  // The S_IFMT bits, taken from the descriptor itself: no rename can change what they describe.
+  InodeKey key() const;
+  // The S_IFMT bits, taken from a descriptor of the inode: no rename can change what they describe.
   mode_t type() const { return type_; }
   bool is_directory() const { return S_ISDIR(type_); }
+  // None if the broker uses no file handles.
+  const MountRef& mount() const { return mount_; }
 
-  // Holds no longer than the InodeRef through which it was asked for.
-  ErrnoOr<InodeDescriptor> Descriptor() const { return InodeDescriptor(path_.fd.get()); }
+  // Whether a descriptor pins the file, so that it can't go away.
+  bool has_descriptor() const { return path_.fd.valid(); }
+  // That one, or one opened by the handle. Holds no longer than the InodeRef through which it was
+  // asked for. ESTALE: the file is gone. OpenPath() (filesystem.h) finds it if the guest has it
+  // open.
+  ErrnoOr<InodeDescriptor> Descriptor() const;
 
  private:
   friend class InodeRef;
   friend class InodeTable;
 
-  Inode(const InodeIdentity& identity, mode_t type, BudgetedFd path)
-      : type_(type & S_IFMT), identity_(identity), path_(std::move(path)) {}
+  static Inode* New(InodeParts parts);
+  void operator delete(void* room) { ::operator delete(room); }
+
+  explicit Inode(InodeParts parts);
   ~Inode() = default;
+
+  // Where the handle's bytes are.
+  std::byte* tail() { return reinterpret_cast<std::byte*>(this + 1); }
+  const std::byte* tail() const { return reinterpret_cast<const std::byte*>(this + 1); }
 
   std::atomic<uint32_t> references_{0};
   const mode_t type_;
   const InodeIdentity identity_;
-  const BudgetedFd path_;  // O_PATH
+  const BudgetedFd path_;
+  const MountRef mount_;
+  const int32_t handle_type_;
+  const uint32_t handle_size_;  // 0: none.
   // Set by the table before anybody else sees the inode.
   NodeId id_;
   uint64_t stamp_ = 0;
@@ -76,7 +126,7 @@ class Inode {
   uint64_t lookups_ = 0;
 };
 
-// A counted reference to an Inode, or none. The last one closes the descriptor: destroy it outside
+// A counted reference to an Inode, or none. The last one closes its descriptor: destroy it outside
 // of locks.
 class InodeRef {
  public:

@@ -11,14 +11,13 @@ constexpr uint32_t SlotOf(NodeId id) { return static_cast<uint32_t>(id.value());
 
 }  // namespace
 
-size_t InodeTable::IdentityHash::operator()(const InodeIdentity& identity) const {
-  return absl::Hash<InodeIdentity>{}(identity);
+size_t InodeTable::KeyHash::operator()(const InodeKey& key) const {
+  return absl::Hash<InodeKey>{}(key);
 }
 
 InodeTable::Shard::Shard() : slots((std::numeric_limits<uint32_t>::max() >> kShardBits) - 1) {}
 
-InodeTable::InodeTable(const InodeIdentity& identity, mode_t type, BudgetedFd root)
-    : root_(new Inode(identity, type, std::move(root))) {
+InodeTable::InodeTable(InodeParts root) : root_(Inode::New(std::move(root))) {
   root_.inode_->id_ = kRootNodeId;
 }
 
@@ -38,9 +37,9 @@ InodeTable::Shard* InodeTable::ShardOf(NodeId id) {
   return &shards_[SlotOf(id) % kShards];
 }
 
-uint32_t InodeTable::ShardIndexOf(const InodeIdentity& identity) {
+uint32_t InodeTable::ShardIndexOf(const InodeKey& key) {
   // The high bits: the set inside the shard uses the low ones.
-  return static_cast<uint32_t>(uint64_t{IdentityHash{}(identity)} >> (64 - kShardBits));
+  return static_cast<uint32_t>(uint64_t{KeyHash{}(key)} >> (64 - kShardBits));
 }
 
 ErrnoOr<InodeRef> InodeTable::Get(NodeId id) {
@@ -53,38 +52,50 @@ ErrnoOr<InodeRef> InodeTable::Get(NodeId id) {
   return *found;
 }
 
-InodeRef InodeTable::FindAndCount(const InodeIdentity& identity, Stamp before) {
+InodeRef InodeTable::FindAndCount(const InodeKey& key, mode_t type, Stamp before) {
   // The root's descriptor was there before any stamp.
-  if (identity == root_->identity()) return root_;
-  Shard& shard = shards_[ShardIndexOf(identity)];
+  if (key.identity == root_->identity()) return root_;
+  Shard& shard = shards_[ShardIndexOf(key)];
   const absl::MutexLock lock(&shard.mutex);
-  const auto found = shard.by_identity.find(identity);
-  if (found == shard.by_identity.end() || (*found)->stamp_ > before) return InodeRef();
-  ++(*found)->lookups_;
-  return InodeRef(*found);
+  const auto found = shard.by_key.find(key);
+  if (found == shard.by_key.end()) return InodeRef();
+  Inode* inode = *found;
+  if (inode->stamp_ > before || inode->identity_ != key.identity ||
+      inode->type_ != (type & S_IFMT)) {
+    return InodeRef();
+  }
+  ++inode->lookups_;
+  return InodeRef(inode);
 }
 
-ErrnoOr<InodeRef> InodeTable::InsertOrFind(const InodeIdentity& identity, mode_t type,
-                                           BudgetedFd path) {
-  if (identity == root_->identity()) return root_;
+ErrnoOr<InodeRef> InodeTable::InsertOrFind(InodeParts parts) {
+  if (parts.key.identity == root_->identity()) return root_;
   // Declared before the lock, so that what isn't used is closed after it is dropped.
-  InodeRef fresh(new Inode(identity, type, std::move(path)));
+  InodeRef fresh(Inode::New(std::move(parts)));
   fresh.inode_->stamp_ = last_stamp_.fetch_add(1, std::memory_order_acq_rel) + 1;
   fresh.inode_->lookups_ = 1;
 
-  const uint32_t index = ShardIndexOf(identity);
+  const uint32_t index = ShardIndexOf(fresh->key());
   Shard& shard = shards_[index];
   const absl::MutexLock lock(&shard.mutex);
   // Another thread may have been faster: one file must not get two node ids.
-  const auto known = shard.by_identity.find(identity);
-  if (known != shard.by_identity.end()) {
-    ++(*known)->lookups_;
-    return InodeRef(*known);
+  const auto known = shard.by_key.find(fresh.inode_);
+  if (known != shard.by_key.end()) {
+    Inode* inode = *known;
+    if (inode->type_ == fresh->type_) {
+      ++inode->lookups_;
+      return InodeRef(inode);
+    }
+    // A filesystem has given a handle away twice; generations are 32 bits, so a guest may get there
+    // by trying. The old file is gone, and the new one must not be taken for a file of its type:
+    // what was a regular file could be opened, and be the host's device. The old one keeps its node
+    // id, and isn't found any more.
+    shard.by_key.erase(known);
   }
   const auto key = shard.slots.Insert(fresh);
   if (!key) return Errno(ENFILE);
   fresh.inode_->id_ = MakeId(index, *key);
-  shard.by_identity.insert(fresh.inode_);
+  shard.by_key.insert(fresh.inode_);
   return fresh;
 }
 
@@ -102,7 +113,8 @@ void InodeTable::Forget(NodeId id, uint64_t count) {
     return;
   }
   // From here on nothing finds it: a count that has reached zero is never raised again.
-  shard->by_identity.erase(inode);
+  const auto indexed = shard->by_key.find(inode);
+  if (indexed != shard->by_key.end() && *indexed == inode) shard->by_key.erase(indexed);
   dropped = shard->slots.Remove(key);
 }
 

@@ -1,4 +1,4 @@
-// The files that the guest knows, by node id and by identity.
+// The files that the guest knows, by node id and by key.
 #ifndef POSTERN_BROKER_INODE_TABLE_H_
 #define POSTERN_BROKER_INODE_TABLE_H_
 
@@ -18,16 +18,17 @@
 
 namespace postern {
 
-// Thread-safe, and made to scale: an inode's slot and its place in the identity index lie in one
-// shard, chosen by its identity, so that each call takes one lock, briefly, and never two. No lock
+// Thread-safe, and made to scale: an inode's slot and its place in the index lie in one shard,
+// chosen by its key, so that each call takes one lock, briefly, and never two. No lock
 // is held over a system call; descriptors are closed after the lock is dropped.
 class InodeTable {
  public:
   // Marks a moment: what was in the table by then carries an older or equal stamp.
   using Stamp = uint64_t;
 
-  // `root` becomes node id 1. It stays for the table's life: no FORGET reaches it.
-  InodeTable(const InodeIdentity& identity, mode_t type, BudgetedFd root);
+  // `root` becomes node id 1; it has a descriptor. It stays for the table's life: no FORGET reaches
+  // it.
+  explicit InodeTable(InodeParts root);
   ~InodeTable();
   InodeTable(const InodeTable&) = delete;
   InodeTable& operator=(const InodeTable&) = delete;
@@ -38,16 +39,20 @@ class InodeTable {
   // Take this before the statx(2) whose result goes to FindAndCount().
   Stamp Now() const { return last_stamp_.load(std::memory_order_acquire); }
 
-  // The known inode of this identity, its lookup count raised by one; or none. `before` must be
-  // older than the system call that reported the identity. An inode that was added after it is not
-  // reported: at the time of the call nothing may have pinned its number, and the identity may then
-  // be that of another file, deleted meanwhile, whose number it got.
-  InodeRef FindAndCount(const InodeIdentity& identity, Stamp before);
+  // The known inode of this key, its lookup count raised by one; or none. `before` must be older
+  // than the system call that reported key.identity and `type`. An inode is reported only if that
+  // call has certainly seen the same file:
+  // - Not if it was added later: at the time of the call nothing may have pinned its number, and
+  // the
+  //   identity may then be that of another file, deleted meanwhile, whose number it got.
+  // - Not if it has another identity or type: the handle was asked for in a system call of its own,
+  //   and the name may have come to mean another file in between.
+  InodeRef FindAndCount(const InodeKey& key, mode_t type, Stamp before);
 
-  // Adds an inode, or finds the one that is there; raises its lookup count by one. `path` is what
-  // `identity` was read from: it pins the identity, so the one found is the same file. ENFILE if
+  // Adds an inode, or finds the one that is there; raises its lookup count by one. All of `parts`
+  // was read from one descriptor that is still open, so the one found is the same file. ENFILE if
   // all slots are used up.
-  ErrnoOr<InodeRef> InsertOrFind(const InodeIdentity& identity, mode_t type, BudgetedFd path);
+  ErrnoOr<InodeRef> InsertOrFind(InodeParts parts);
 
   // Lowers the lookup count by `count`, or to zero if there is less, and drops the inode there.
   // Ignores the root and ids that aren't known.
@@ -63,15 +68,15 @@ class InodeTable {
   static constexpr uint32_t kShardBits = 6;
   static_assert(kShards == 1u << kShardBits);
 
-  struct IdentityHash {
+  struct KeyHash {
     using is_transparent = void;
-    size_t operator()(const InodeIdentity& identity) const;
-    size_t operator()(const Inode* inode) const { return (*this)(inode->identity()); }
+    size_t operator()(const InodeKey& key) const;
+    size_t operator()(const Inode* inode) const { return (*this)(inode->key()); }
   };
-  struct IdentityEqual {
+  struct KeyEqual {
     using is_transparent = void;
-    static const InodeIdentity& Of(const InodeIdentity& identity) { return identity; }
-    static const InodeIdentity& Of(const Inode* inode) { return inode->identity(); }
+    static const InodeKey& Of(const InodeKey& key) { return key; }
+    static InodeKey Of(const Inode* inode) { return inode->key(); }
     template <typename A, typename B>
     bool operator()(const A& a, const B& b) const {
       return Of(a) == Of(b);
@@ -84,19 +89,19 @@ class InodeTable {
     // A leaf: nothing else is locked under it.
     mutable absl::Mutex mutex;
     SlotArray<InodeRef> slots ABSL_GUARDED_BY(mutex);  // Owns.
-    // The same inodes by identity. A set of pointers, not a map: 9 bytes an entry instead of 33.
-    absl::flat_hash_set<Inode*, IdentityHash, IdentityEqual> by_identity ABSL_GUARDED_BY(mutex);
+    // The same inodes by key. A set of pointers, not a map: 9 bytes an entry instead of 50 or more.
+    absl::flat_hash_set<Inode*, KeyHash, KeyEqual> by_key ABSL_GUARDED_BY(mutex);
   };
 
   // Slot numbers begin at kShards, so that none is 0 ("none") or 1 (the root).
   static NodeId MakeId(uint32_t shard, SlotKey key);
   static SlotKey KeyOf(NodeId id);
   Shard* ShardOf(NodeId id);
-  static uint32_t ShardIndexOf(const InodeIdentity& identity);
+  static uint32_t ShardIndexOf(const InodeKey& key);
 
   // Constant.
   InodeRef root_;
-  // Raised by each insert, after the inode's descriptor was opened and before it can be found.
+  // Raised by each insert, while a descriptor of the inode is open and before it can be found.
   std::atomic<Stamp> last_stamp_{0};
   std::array<Shard, kShards> shards_;
 };

@@ -8,6 +8,16 @@
 #include "broker/attributes.h"
 
 namespace postern {
+namespace {
+
+// The mount of that id, most likely that of `parent`. None if no inode of it is known, or if the
+// broker uses no handles.
+MountRef KnownMount(OperationContext& context, const Inode& parent, uint64_t id) {
+  if (parent.mount() == nullptr || parent.mount()->id() == id) return parent.mount();
+  return context.filesystem.mounts()->Find(id);
+}
+
+}  // namespace
 
 ErrnoOr<UniqueFd> OpenBeneath(int directory, const PathComponent& name, int flags, mode_t mode) {
   open_how how{};
@@ -25,14 +35,63 @@ ErrnoOr<InodeRef> LookUp(OperationContext& context, const PinnedInode& parent,
   InodeTable& inodes = context.session.inodes;
   const InodeTable::Stamp before = inodes.Now();
   POSTERN_RETURN_IF_ERROR(StatName(parent.fd(), name, status));
-  if (InodeRef known = inodes.FindAndCount(IdentityOf(status), before)) return known;
+  InodeKey key{IdentityOf(status), std::nullopt};
+  const MountRef mount = KnownMount(context, *parent.inode, key.identity.mount_id);
+  FileHandle handle;
+  bool sure = true;
+  if (mount != nullptr && mount->has_handles()) {
+    const ErrnoOr<uint64_t> mount_id = handle.Set(parent.fd(), name);
+    if (mount_id.ok()) key.handle = handle.view();
+    // Otherwise the name has come to mean another file since.
+    sure = mount_id.ok() ? *mount_id == mount->id() : MeansNoHandle(mount_id.error());
+  }
+  if (sure) {
+    if (InodeRef known = inodes.FindAndCount(key, status.stx_mode, before)) return known;
+  }
 
   BudgetedFd path;
-  POSTERN_ASSIGN_OR_RETURN(path.share, context.filesystem.budget().Take());
+  // A handle costs nothing: with the budget used up these go on.
+  if (!key.handle) {
+    POSTERN_ASSIGN_OR_RETURN(path.share, context.filesystem.budget().Take());
+  }
   POSTERN_ASSIGN_OR_RETURN(path.fd, OpenBeneath(parent.fd(), name, O_PATH, 0));
-  // Again, on the descriptor: the name may mean another file by now.
+  // All again, on the descriptor: the name may mean another file by now.
+  return AddInode(context, *parent.inode, std::move(path), status);
+}
+
+ErrnoOr<InodeRef> AddInode(OperationContext& context, const Inode& parent, BudgetedFd path,
+                           struct statx& status, bool keep_descriptor) {
   POSTERN_RETURN_IF_ERROR(StatDescriptor(path.fd.get(), status));
-  return inodes.InsertOrFind(IdentityOf(status), status.stx_mode, std::move(path));
+  InodeParts parts;
+  parts.key.identity = IdentityOf(status);
+  parts.type = status.stx_mode;
+  FileHandle handle;
+  if (MountTable* mounts = context.filesystem.mounts()) {
+    parts.mount = KnownMount(context, parent, parts.key.identity.mount_id);
+    if (parts.mount == nullptr) {
+      POSTERN_ASSIGN_OR_RETURN(parts.mount, mounts->FindOrAdd(path.fd.get(), status));
+    }
+    if (parts.mount->has_handles()) {
+      const ErrnoOr<uint64_t> mount_id = handle.Set(path.fd.get());
+      if (mount_id.ok()) {
+        parts.key.handle = handle.view();
+      } else if (!MeansNoHandle(mount_id.error()) ||
+                 mounts->policy() == MountTable::Policy::kError) {
+        return mount_id.error();
+      }
+    }
+  }
+  // Closed after the insert: until then it makes sure that what was read belongs together.
+  BudgetedFd unused;
+  if (parts.key.handle && !keep_descriptor) {
+    unused = std::move(path);
+  } else {
+    if (!path.share) {
+      POSTERN_ASSIGN_OR_RETURN(path.share, context.filesystem.budget().Take());
+    }
+    parts.path = std::move(path);
+  }
+  return context.session.inodes.InsertOrFind(std::move(parts));
 }
 
 void UndoLookUp(OperationContext& context, const InodeRef& inode) {

@@ -30,6 +30,20 @@ void AwaitEnd(Channel& control) {
   } while (received.ok());
 }
 
+absl::Status ChooseFileHandles(config::InodeFileHandles wanted, Filesystem& filesystem) {
+  const bool mandatory = wanted == config::INODE_FILE_HANDLES_MANDATORY;
+  if (!mandatory && wanted != config::INODE_FILE_HANDLES_PREFER) return absl::OkStatus();
+  const ErrnoOrVoid result = filesystem.UseFileHandles(mandatory ? MountTable::Policy::kError
+                                                                 : MountTable::Policy::kDescriptor);
+  if (result.ok()) return absl::OkStatus();
+  if (mandatory) {
+    return ErrnoStatus("using file handles in the shared directory", result.error().value());
+  }
+  LOG(WARNING) << "File handles can't be used in the shared directory (" << result.error().Message()
+               << "): each file that is known holds a descriptor";
+  return absl::OkStatus();
+}
+
 absl::Status Serve() {
   POSTERN_TRY_ASSIGN(BrokerStart start, ReceiveBrokerStart("postern-broker"));
   WarmUpLibraries();
@@ -45,6 +59,7 @@ absl::Status Serve() {
   if (!options.ok()) return options.status();
   Filesystem filesystem(std::move(jail.root), ProcFd(std::move(jail.proc_self_fd)),
                         std::move(*credentials), descriptors, *std::move(options));
+  POSTERN_TRY(ChooseFileHandles(start.config.inode_file_handles(), filesystem));
   BrokerServiceOptions service_options;
   service_options.threads = threads;
   // Other threads are at work, and what they hold must not be torn down under them.

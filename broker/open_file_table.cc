@@ -1,5 +1,7 @@
 #include "broker/open_file_table.h"
 
+#include <absl/hash/hash.h>
+
 namespace postern {
 namespace {
 
@@ -17,14 +19,21 @@ OpenFileTable::Shard* OpenFileTable::ShardOf(OpenFileId id) {
   return &shards_[SlotOf(id) % kShards];
 }
 
+uint32_t OpenFileTable::ShardIndexOf(NodeId node) {
+  return static_cast<uint32_t>(absl::Hash<NodeId>{}(node) % kShards);
+}
+
 ErrnoOr<OpenFileId> OpenFileTable::Insert(OpenFileRef file) {
-  const uint32_t index = next_shard_.fetch_add(1, std::memory_order_relaxed) % kShards;
+  const NodeId node = file->node();
+  const uint32_t index = ShardIndexOf(node);
   Shard& shard = shards_[index];
   const absl::MutexLock lock(&shard.mutex);
   const auto key = shard.slots.Insert(std::move(file));
   if (!key) return Errno(ENFILE);
   const uint64_t slot = (uint64_t{key->index} + 1) * kShards + index;
-  return OpenFileId(uint64_t{key->generation} << 32 | slot);
+  const OpenFileId id(uint64_t{key->generation} << 32 | slot);
+  shard.by_node.emplace(node, id);
+  return id;
 }
 
 ErrnoOr<OpenFileRef> OpenFileTable::Get(OpenFileId id, NodeId node) {
@@ -51,7 +60,16 @@ ErrnoOr<OpenFileRef> OpenFileTable::Remove(OpenFileId id, NodeId node, OpenFile:
   if (found == nullptr || (*found)->node() != node || (*found)->kind() != kind) {
     return Errno(EBADF);
   }
+  shard->by_node.erase({node, id});
   return shard->slots.Remove(key);
+}
+
+OpenFileRef OpenFileTable::AnyOf(NodeId node) {
+  Shard& shard = shards_[ShardIndexOf(node)];
+  const absl::MutexLock lock(&shard.mutex);
+  const auto first = shard.by_node.lower_bound({node, OpenFileId()});
+  if (first == shard.by_node.end() || first->first != node) return nullptr;
+  return *shard.slots.Find(KeyOf(first->second));
 }
 
 size_t OpenFileTable::size() const {

@@ -3,12 +3,13 @@
 #define POSTERN_BROKER_OPEN_FILE_TABLE_H_
 
 #include <absl/base/thread_annotations.h>
+#include <absl/container/btree_set.h>
 #include <absl/synchronization/mutex.h>
 
 #include <array>
-#include <atomic>
 #include <cstdint>
 #include <memory>
+#include <utility>
 
 #include "broker/descriptor_budget.h"
 #include "broker/slot_array.h"
@@ -48,7 +49,8 @@ class OpenFile {
 // can't put another file under the same number.
 using OpenFileRef = std::shared_ptr<OpenFile>;
 
-// Thread-safe. Locks are leaves and never held over a system call.
+// Thread-safe. Locks are leaves and never held over a system call. All open files of one node are
+// in one shard.
 class OpenFileTable {
  public:
   // ENFILE if all slots are used up.
@@ -57,6 +59,8 @@ class OpenFileTable {
   ErrnoOr<OpenFileRef> Get(OpenFileId id, NodeId node, OpenFile::Kind kind);
   // The same for either kind.
   ErrnoOr<OpenFileRef> Get(OpenFileId id, NodeId node);
+  // Any open file of `node`; null if there is none.
+  OpenFileRef AnyOf(NodeId node);
   // Takes it out of the table. EBADF as above.
   ErrnoOr<OpenFileRef> Remove(OpenFileId id, NodeId node, OpenFile::Kind kind);
   size_t size() const;
@@ -67,12 +71,14 @@ class OpenFileTable {
   struct alignas(64) Shard {
     mutable absl::Mutex mutex;
     SlotArray<OpenFileRef> slots ABSL_GUARDED_BY(mutex){UINT32_MAX / kShards - 1};
+    // The same by node.
+    absl::btree_set<std::pair<NodeId, OpenFileId>> by_node ABSL_GUARDED_BY(mutex);
   };
 
   static SlotKey KeyOf(OpenFileId id);
   Shard* ShardOf(OpenFileId id);
+  static uint32_t ShardIndexOf(NodeId node);
 
-  std::atomic<uint32_t> next_shard_{0};
   std::array<Shard, kShards> shards_;
 };
 

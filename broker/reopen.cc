@@ -12,12 +12,10 @@ ErrnoOr<int> FileOpenFlags(uint32_t guest_flags) {
   return flags;
 }
 
-ErrnoOr<UniqueFd> ProcFd::Reopen(const Inode& inode, int flags) const {
-  if (!S_ISREG(inode.type()) && !S_ISDIR(inode.type())) return Errno(EBADF);
-  POSTERN_ASSIGN_OR_RETURN(const InodeDescriptor path, inode.Descriptor());
-  UniqueFd fd(openat(directory(), DescriptorName(path.get()).c_str(), flags | O_CLOEXEC));
-  if (!fd) return Errno::Last();
-  return fd;
+ErrnoOr<UniqueFd> ProcFd::ReopenUnchecked(int fd, int flags) const {
+  UniqueFd opened(openat(directory(), DescriptorName(fd).c_str(), flags | O_CLOEXEC));
+  if (!opened) return Errno::Last();
+  return opened;
 }
 
 ErrnoOr<UniqueFd> ProcFd::OpenPath(int fd) const {

@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <utility>
 
-#include "broker/inode.h"
 #include "common/errno_or.h"
 #include "common/unique_fd.h"
 
@@ -38,10 +37,10 @@ class ProcFd {
   // For …at() system calls with a DescriptorName, following the link.
   int directory() const { return directory_.get(); }
 
-  // Opens the inode with `flags`, close-on-exec. EBADF if it is neither a regular file nor a
-  // directory: a device, fifo or socket of the share belongs to the guest, and opening it here
-  // would reach the host's driver or block.
-  ErrnoOr<UniqueFd> Reopen(const Inode& inode, int flags) const;
+  // Opens what `fd` is open on with `flags`, close-on-exec. For a regular file or a directory only,
+  // which the caller has checked: a device, fifo or socket of the share belongs to the guest, and
+  // opening it here would reach the host's driver or block. Reopen() (filesystem.h) checks.
+  ErrnoOr<UniqueFd> ReopenUnchecked(int fd, int flags) const;
 
   // A further O_PATH descriptor of what `fd` is open on.
   ErrnoOr<UniqueFd> OpenPath(int fd) const;

@@ -93,6 +93,9 @@ class FilesystemTest : public testing::Test {
     session_.reset();
     filesystem_.emplace(OpenPathTo(share_.Path()), ProcFd(OpenPathTo("/proc/self/fd")),
                         *ProcessCredentials::Capture(), descriptors, std::move(options));
+    if (handles_) {
+      ASSERT_EQ(filesystem_->UseFileHandles(*handles_).errno_value(), 0);
+    }
     session_ = *filesystem_->StartSession(session);
     EXPECT_TRUE(MakeThreadStateOwn(filesystem_->proc_fd()).ok());  // As each thread of the service.
     context_.emplace(OperationContext{*filesystem_, *session_, scratch_});
@@ -120,6 +123,8 @@ class FilesystemTest : public testing::Test {
   }
   uint64_t Count(uint64_t node) { return session_->inodes.LookupCountForTest(NodeId(node)); }
 
+  // Set it before SetUp() to know inodes by file handles.
+  std::optional<MountTable::Policy> handles_;
   SharedDirectory share_;
   OperationScratch scratch_;
   std::set<std::string> before_;

@@ -18,7 +18,7 @@ class InodeTableTest : public testing::Test {
  protected:
   void SetUp() override {
     before_ = OpenDescriptors();
-    table_.emplace(kRoot, S_IFDIR, Path());
+    table_.emplace(PartsOf(kRoot, S_IFDIR));
   }
   void TearDown() override {
     table_.reset();
@@ -33,7 +33,14 @@ class InodeTableTest : public testing::Test {
     return path;
   }
   NodeId Insert(const InodeIdentity& identity) {
-    return (*table_->InsertOrFind(identity, S_IFREG, Path()))->id();
+    return (*table_->InsertOrFind(PartsOf(identity)))->id();
+  }
+  InodeParts PartsOf(const InodeIdentity& identity, mode_t type = S_IFREG) {
+    return {.key = {identity, {}}, .type = type, .path = Path(), .mount = nullptr};
+  }
+  InodeRef Find(const InodeIdentity& identity) { return Find(identity, table_->Now()); }
+  InodeRef Find(const InodeIdentity& identity, InodeTable::Stamp before) {
+    return table_->FindAndCount({identity, {}}, S_IFREG, before);
   }
   int GetError(NodeId id) { return table_->Get(id).errno_value(); }
 
@@ -52,7 +59,7 @@ TEST_F(InodeTableTest, RootIsNodeOneAndCannotBeForgotten) {
 
 TEST_F(InodeTableTest, RootsIdentityIsTheRootWhateverTheDescriptor) {
   EXPECT_EQ(Insert(kRoot), kRootNodeId);
-  EXPECT_EQ(table_->FindAndCount(kRoot, table_->Now())->id(), kRootNodeId);
+  EXPECT_EQ(Find(kRoot)->id(), kRootNodeId);
   EXPECT_EQ(table_->size(), 0u);
 }
 
@@ -68,16 +75,16 @@ TEST_F(InodeTableTest, IdsThatWereNeverGivenOutAreBad) {
 TEST_F(InodeTableTest, SameIdentityGivesSameIdAndCounts) {
   const NodeId id = Insert({1, 2, 1});
   EXPECT_EQ(Insert({1, 2, 1}), id);
-  EXPECT_EQ(table_->FindAndCount({1, 2, 1}, table_->Now())->id(), id);
+  EXPECT_EQ(Find({1, 2, 1})->id(), id);
   EXPECT_EQ(table_->LookupCountForTest(id), 3u);
   EXPECT_EQ(table_->size(), 1u);
 }
 
 TEST_F(InodeTableTest, EachPartOfTheIdentityTellsFilesApart) {
   const NodeId id = Insert({1, 2, 3});
-  EXPECT_FALSE(table_->FindAndCount({9, 2, 3}, table_->Now()));
-  EXPECT_FALSE(table_->FindAndCount({1, 9, 3}, table_->Now()));
-  EXPECT_FALSE(table_->FindAndCount({1, 2, 9}, table_->Now()));
+  EXPECT_FALSE(Find({9, 2, 3}));
+  EXPECT_FALSE(Find({1, 9, 3}));
+  EXPECT_FALSE(Find({1, 2, 9}));
   EXPECT_NE(Insert({1, 2, 9}), id);
 }
 
@@ -88,7 +95,7 @@ TEST_F(InodeTableTest, ForgettingAllLookupsDropsTheInode) {
   EXPECT_EQ(table_->LookupCountForTest(id), 1u);
   table_->Forget(id, 1);
   EXPECT_EQ(GetError(id), EBADF);
-  EXPECT_FALSE(table_->FindAndCount({1, 2, 1}, table_->Now()));
+  EXPECT_FALSE(Find({1, 2, 1}));
 }
 
 TEST_F(InodeTableTest, ForgettingTooMuchSaturates) {
@@ -129,16 +136,16 @@ TEST_F(InodeTableTest, OperationInProgressKeepsItsInodeAcrossForget) {
 TEST_F(InodeTableTest, InodeAddedAfterTheStatIsNotTakenForWhatTheStatSaw) {
   const InodeTable::Stamp before = table_->Now();
   const NodeId id = Insert({1, 2, 1});
-  EXPECT_FALSE(table_->FindAndCount({1, 2, 1}, before));
+  EXPECT_FALSE(Find({1, 2, 1}, before));
   EXPECT_EQ(table_->LookupCountForTest(id), 1u);
-  EXPECT_TRUE(table_->FindAndCount({1, 2, 1}, table_->Now()));
+  EXPECT_TRUE(Find({1, 2, 1}));
 }
 
 TEST_F(InodeTableTest, ForgottenAndAddedAgainIsNotTakenForWhatTheStatSaw) {
   table_->Forget(Insert({1, 2, 1}), 1);
   const InodeTable::Stamp before = table_->Now();
   Insert({1, 2, 1});
-  EXPECT_FALSE(table_->FindAndCount({1, 2, 1}, before));
+  EXPECT_FALSE(Find({1, 2, 1}, before));
 }
 
 TEST_F(InodeTableTest, ConcurrentLookupsAndForgetsLoseNoCount) {
@@ -150,8 +157,8 @@ TEST_F(InodeTableTest, ConcurrentLookupsAndForgetsLoseNoCount) {
     threads.emplace_back([this] {
       for (int round = 0; round < kRounds; ++round) {
         const InodeIdentity identity{1, 100 + static_cast<uint64_t>(round) % kFiles, 1};
-        InodeRef inode = table_->FindAndCount(identity, table_->Now());
-        if (!inode) inode = *table_->InsertOrFind(identity, S_IFREG, Path());
+        InodeRef inode = Find(identity);
+        if (!inode) inode = *table_->InsertOrFind(PartsOf(identity));
         // Our own count pins the id until we give it back.
         const auto found = table_->Get(inode->id());
         ASSERT_TRUE(found.ok());
