@@ -2,7 +2,6 @@
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
 find_package(absl REQUIRED)
-find_package(CLI11 REQUIRED)
 # The config packages of protobuf and glog differ between distributions; the module and pkg-config ones don't.
 find_package(Protobuf REQUIRED)
 pkg_check_modules(LIBCAP_NG REQUIRED IMPORTED_TARGET libcap-ng)
