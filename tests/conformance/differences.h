@@ -1,0 +1,26 @@
+// The differences between a shared tree and a local one that are meant.
+#ifndef POSTERN_TESTS_CONFORMANCE_DIFFERENCES_H_
+#define POSTERN_TESTS_CONFORMANCE_DIFFERENCES_H_
+
+#include <span>
+#include <string>
+
+namespace postern::conformance {
+
+// Patterns are fnmatch(3)'s, over whole strings.
+struct KnownDifference {
+  const char* check;
+  const char* local;   // The line of the local tree.
+  const char* shared;  // The line of the shared one.
+  const char* reason;
+};
+
+std::span<const KnownDifference> KnownDifferences();
+
+// The reason, or null if nothing explains it.
+const char* Explanation(const std::string& check, const std::string& local,
+                        const std::string& shared);
+
+}  // namespace postern::conformance
+
+#endif  // POSTERN_TESTS_CONFORMANCE_DIFFERENCES_H_
