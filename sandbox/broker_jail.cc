@@ -108,6 +108,12 @@ absl::Status LimitCapabilities(const config::BrokerConfig& config) {
   POSTERN_TRY_ASSIGN(const CapabilityState state, CurrentCapabilities());
   const CapabilitySet wanted = BrokerCapabilities(config);
   const CapabilitySet missing = wanted - state.permitted;
+  // What was asked for in so many words is there, or the start fails.
+  const CapabilitySet refused =
+      CapabilitySet::FromBits(config.added_capabilities()) - state.permitted;
+  if (!refused.empty()) {
+    return ErrorStatus("--modcaps: posternd itself hasn't got " + refused.ToString());
+  }
   if (geteuid() == 0 && !missing.empty()) {
     LOG(WARNING) << "Operations of the guest may fail for want of capabilities: "
                  << missing.ToString();

@@ -158,6 +158,12 @@ TEST_F(RootOptionTest, BadModcapsAreErrorsOfTheStart) {
   ExpectStartError("invalid capability 'foo'");
 }
 
+TEST_F(RootOptionTest, CapabilityThatPosterndHasNotGotIsAnErrorOfTheStart) {
+  StartRaw({"--shared-dir", share(), "--socket-path", socket_path(), "--modcaps=+sys_time"},
+           {"/usr/bin/setpriv", "--bounding-set=-sys_time", "--inh-caps=-sys_time"});
+  ExpectStartError("--modcaps: posternd itself hasn't got sys_time");
+}
+
 TEST_F(RootOptionTest, CapabilityOfFileHandlesMustStay) {
   Start({"--modcaps=-dac_read_search"});
   ExpectStartError("file handles need dac_read_search");
