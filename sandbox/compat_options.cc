@@ -84,12 +84,19 @@ absl::Status ApplyItem(std::string_view item, Options& options) {
 }  // namespace
 
 absl::Status ApplyCompatOptions(std::string_view list, Options& options) {
-  for (;;) {
-    const std::string_view item = list.substr(0, list.find(','));
-    POSTERN_TRY(ApplyItem(item, options));
-    if (item.size() == list.size()) return absl::OkStatus();
-    list.remove_prefix(item.size() + 1);
+  std::string item;
+  for (size_t i = 0; i < list.size(); ++i) {
+    if (list[i] != ',') {
+      item += list[i];
+    } else if (list.substr(i + 1).starts_with(',')) {
+      item += ',';
+      ++i;
+    } else {
+      POSTERN_TRY(ApplyItem(item, options));
+      item.clear();
+    }
   }
+  return ApplyItem(item, options);
 }
 
 }  // namespace postern

@@ -9,7 +9,8 @@
 
 namespace postern {
 
-// Applies "item,item=value,…" in order. No comma can be escaped.
+// Applies "item,item=value,…" in order. A doubled comma is a comma in an item: libvirt writes paths
+// so, and virtiofsd has no other use for it than an error.
 absl::Status ApplyCompatOptions(std::string_view list, Options& options);
 
 }  // namespace postern

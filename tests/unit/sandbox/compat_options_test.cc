@@ -123,9 +123,16 @@ TEST(CompatOptionsTest, AnnounceSubmountsDoesNotTakeTheFlagBack) {
 }
 
 TEST(CompatOptionsTest, EmptyItemsAreRefused) {
-  for (const char* list : {"", ",", "xattr,", ",xattr", "xattr,,xattr"}) {
-    EXPECT_THAT(UsageError(With({"-o", list})), HasSubstr("Invalid compat argument '-o '"));
+  for (const char* list : {"", ",", "xattr,", ",xattr", "xattr,,,writeback"}) {
+    EXPECT_THAT(UsageError(With({"-o", list})), HasSubstr("Invalid compat argument '-o ")) << list;
   }
+  EXPECT_THAT(UsageError(With({"-o", ""})), HasSubstr("Invalid compat argument '-o '"));
+}
+
+TEST(CompatOptionsTest, DoubledCommaIsACommaInAnItem) {
+  EXPECT_EQ(Applied("source=/a,,b,,,,c,xattr").shared_dir, "/a,b,,c");
+  EXPECT_THAT(UsageError(With({"-o", "xattr,,xattr"})),
+              HasSubstr("Invalid compat argument '-o xattr,xattr'"));
 }
 
 TEST(CompatOptionsTest, ItemHasOneEqualsSign) {
