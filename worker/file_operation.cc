@@ -118,8 +118,12 @@ FileProgress Advance(FileOperation& operation, const DescriptorChain& chain, Blo
     case FileOperation::Kind::kWrite:
       return Transfer(operation, chain, blocking, ranges);
     case FileOperation::Kind::kFlush:
+      if (blocking == Blocking::kAvoid && operation.file->writable) {
+        return FileProgress::kWouldBlock;
+      }
       return Flush(operation);
     case FileOperation::Kind::kSeek:
+      if (blocking == Blocking::kAvoid) return FileProgress::kWouldBlock;
       return Seek(operation);
     case FileOperation::Kind::kSync:
       if (blocking == Blocking::kAvoid) return FileProgress::kWouldBlock;

@@ -15,7 +15,7 @@ namespace postern {
 
 // One READ, WRITE, FLUSH, FSYNC, FALLOCATE, LSEEK or COPY_FILE_RANGE under way. The decoder fills
 // it; Advance() carries it out in one or two steps: what can be done without blocking on the
-// queue's thread, the rest on a pool thread.
+// queue's thread, the rest on a pool thread. Some are the broker's: worker/brokered_file.h.
 struct FileOperation {
   enum class Kind { kRead, kWrite, kFlush, kSync, kAllocate, kSeek, kCopy };
 
@@ -30,6 +30,9 @@ struct FileOperation {
   std::shared_ptr<OpenFile> target;  // kCopy: where to, and at
   uint64_t target_offset = 0;        // this offset.
 
+  bool kills_privileges = false;  // kWrite: set-id bits are to go (FUSE_WRITE_KILL_SUIDGID).
+  bool at_broker = false;         // The broker has been asked and hasn't answered.
+
   int error = 0;        // The result: an errno, or 0 and
   uint64_t result = 0;  // bytes moved, or kSeek's offset.
 };
@@ -41,9 +44,10 @@ enum class FileProgress {
 enum class Blocking { kAvoid, kAllowed };
 
 // Carries `operation` on. Data goes between the file and guest memory without a copy here. `ranges`
-// is scratch. With kAvoid a buffered write may still block where the filesystem doesn't know
-// RWF_NOWAIT (ext4): the page cache takes it, and handing each one to another thread would cost
-// more than it saves.
+// is scratch. With kAvoid a flush of a file that isn't open for writing is done at once: there is
+// nothing to write back. With kAvoid a buffered write may still block where the filesystem doesn't
+// know RWF_NOWAIT (ext4): the page cache takes it, and handing each one to another thread would
+// cost more than it saves.
 FileProgress Advance(FileOperation& operation, const DescriptorChain& chain, Blocking blocking,
                      std::vector<iovec>& ranges);
 

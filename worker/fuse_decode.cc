@@ -126,6 +126,10 @@ ErrnoOrVoid DecodeSetattr(const DecodeContext& context, FuseArguments& arguments
     SetTime(in.mtime, in.mtimensec, now, *set.mutable_mtime());
   }
   set.set_kill_privileges((in.valid & FATTR_KILL_SUIDGID) != 0 && KillsPrivileges(context));
+  if (set.mode() & (S_ISUID | S_ISGID)) {
+    context.notes.set_id_change =
+        context.open_files.BeginSetIdChange(NodeId(context.header.nodeid));
+  }
   return {};
 }
 
@@ -187,7 +191,7 @@ ErrnoOrVoid DecodeRelease(const DecodeContext& context, FuseArguments& arguments
                           rpc::Request& request) {
   POSTERN_ASSIGN_OR_RETURN(const auto in, OnlyStruct<fuse_release_in>(arguments));
   POSTERN_ASSIGN_OR_RETURN(
-      [[maybe_unused]] const auto file,
+      context.notes.released,
       context.open_files.Remove(OpenFileId(in.fh), NodeId(context.header.nodeid)));
   request.mutable_release()->set_node_id(context.header.nodeid);
   request.mutable_release()->set_open_file_id(in.fh);

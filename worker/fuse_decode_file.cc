@@ -48,6 +48,8 @@ ErrnoOrVoid DecodeWrite(const DecodeContext& context, FuseArguments& arguments,
   // knows its offset, though.
   const bool append = (in.flags & O_APPEND) != 0 && (in.write_flags & FUSE_WRITE_CACHE) == 0;
   operation.flags = append ? RWF_APPEND : 0;
+  operation.kills_privileges =
+      (in.write_flags & FUSE_WRITE_KILL_SUIDGID) != 0 && KillsPrivileges(context);
   return FindFile(context, in.fh, operation);
 }
 

@@ -125,7 +125,9 @@ ErrnoOrVoid EncodeOpen(const EncodeContext& context, const rpc::Reply& reply,
                        FusePayload& payload) {
   if (!reply.has_opened() || !context.descriptor) return Errno(EIO);
   const OpenFileId id(reply.opened().open_file_id());
-  context.open_files.Insert(id, std::move(context.descriptor), NodeId(context.header.nodeid));
+  POSTERN_RETURN_IF_ERROR(
+      context.open_files.Insert(id, std::move(context.descriptor), NodeId(context.header.nodeid),
+                                context.notes.ticket, reply.opened().has_set_id_bits()));
   fuse_open_out out{};
   out.fh = id.value();
   out.open_flags = context.options.cache.open_flags;
@@ -138,7 +140,9 @@ ErrnoOrVoid EncodeCreate(const EncodeContext& context, const rpc::Reply& reply,
   if (!reply.has_created() || !context.descriptor) return Errno(EIO);
   const rpc::CreatedFile& created = reply.created();
   const OpenFileId id(created.opened().open_file_id());
-  context.open_files.Insert(id, std::move(context.descriptor), NodeId(created.entry().node_id()));
+  POSTERN_RETURN_IF_ERROR(context.open_files.Insert(
+      id, std::move(context.descriptor), NodeId(created.entry().node_id()), context.notes.ticket,
+      created.opened().has_set_id_bits()));
   payload.Append(MakeEntry(context, created.entry()));
   fuse_open_out out{};
   out.fh = id.value();

@@ -54,7 +54,8 @@ struct EncodeContext {
   UniqueFd& descriptor;
 };
 
-// All of them: EIO if the answer isn't of the kind that the request asks for.
+// All of them: EIO if the answer isn't of the kind that the request asks for, or opens a file for a
+// session that has ended.
 ErrnoOrVoid EncodeNothing(const EncodeContext&, const rpc::Reply& reply, FusePayload& payload);
 ErrnoOrVoid EncodeEntry(const EncodeContext&, const rpc::Reply& reply, FusePayload& payload);
 ErrnoOrVoid EncodeAttributes(const EncodeContext&, const rpc::Reply& reply, FusePayload& payload);

@@ -6,6 +6,7 @@
 
 #include "common/checked.h"
 #include "common/logging.h"
+#include "worker/brokered_file.h"
 
 namespace postern {
 namespace {
@@ -27,7 +28,8 @@ constexpr uint32_t kMaxReplyError = 511;
 // The broker knows of no others: it must not answer one that the I/O pool works on, nor end it.
 bool AwaitsBroker(const PendingRequest& request) {
   return request.operation->route == FuseRoute::kBroker ||
-         request.operation->route == FuseRoute::kInitialize;
+         request.operation->route == FuseRoute::kInitialize ||
+         (request.operation->route == FuseRoute::kFile && request.file.at_broker);
 }
 
 bool CarriesDescriptor(const rpc::Reply& reply, const PendingRequest& request) {
@@ -69,6 +71,8 @@ void FuseQueue::Handle(Virtqueue& virtqueue, PendingRequest& request) {
   const DescriptorChain& chain = request.chain;
   request.operation = nullptr;
   request.notes = {};
+  // Before the session is looked at: should it end meanwhile, what is opened for it isn't kept.
+  request.notes.ticket = shared_.open_files.BeginOpen();
   if (!chain.CopyFromGuest(0, std::as_writable_bytes(std::span(&request.header, 1)))) {
     // Not even a `unique` to answer to.
     Complete(virtqueue, request, 0);
@@ -137,6 +141,10 @@ ErrnoOr<FuseQueue::Outcome> FuseQueue::Dispatch(PendingRequest& request,
         link_.RemoveLast();
         return decoded.error();
       }
+      if (request.notes.released != nullptr && request.notes.released->writable) {
+        shared_.io_pool->Close(std::move(request.notes.released));
+      }
+      request.notes.released.reset();
       if (request.header.opcode == FUSE_DESTROY) {
         shared_.session.End();
         shared_.open_files.Clear();
@@ -161,6 +169,11 @@ ErrnoOr<FuseQueue::Outcome> FuseQueue::StartFileOperation(PendingRequest& reques
                                                           FuseArguments arguments) {
   request.file = FileOperation();
   POSTERN_RETURN_IF_ERROR(request.operation->decode_file(context, arguments, request.file));
+  if (NeedsBroker(request.file)) {
+    POSTERN_RETURN_IF_ERROR(CheckBrokered(request.file));
+    AskForNextPart(request);
+    return Outcome::kPending;
+  }
   if (Advance(request.file, request.chain, Blocking::kAvoid, ranges_) == FileProgress::kDone) {
     return Outcome::kComplete;
   }
@@ -211,6 +224,15 @@ ErrnoOrVoid FuseQueue::TakeReplies(Virtqueue* virtqueue) {
 
 void FuseQueue::OnReply(Virtqueue& virtqueue, PendingRequest& request, const rpc::Reply& reply,
                         UniqueFd descriptor) {
+  if (request.operation->route == FuseRoute::kFile) {
+    request.file.at_broker = false;  // Until it is asked again.
+    if (TakePart(request.file, reply) == FileProgress::kDone) {
+      Finish(virtqueue, request);
+    } else {
+      AskForNextPart(request);
+    }
+    return;
+  }
   if (reply.error() != 0) {
     const int error = reply.error() <= kMaxReplyError ? static_cast<int>(reply.error()) : EIO;
     ReplyError(virtqueue, request, Errno(error));
@@ -231,8 +253,42 @@ void FuseQueue::OnReply(Virtqueue& virtqueue, PendingRequest& request, const rpc
   }
   if (ReplyPayload(virtqueue, request, payload_.bytes())) return;
   // The guest will never know of these entries, so it will never forget them.
-  if (link_.CanAdd()) UndoLookups(reply, *link_.Forget().mutable_forget());
+  UndoLookups(reply, undone_);
   ReplyError(virtqueue, request, Errno(EIO));
+}
+
+void FuseQueue::AskForNextPart(PendingRequest& request) {
+  if (!link_.CanAdd()) {
+    parts_.push_back(&request);
+    return;
+  }
+  // With a new id, so that a second answer to the last part isn't taken for one to this.
+  request.file.at_broker = true;
+  AskForPart(request.file, request.chain, link_.Add(request.NextRpcId()));
+}
+
+void FuseQueue::AddWaiting() {
+  while (!parts_.empty() && link_.CanAdd()) {
+    PendingRequest& request = *parts_.front();
+    parts_.pop_front();
+    AskForNextPart(request);
+  }
+  auto& items = *undone_.mutable_items();
+  while (!items.empty() && link_.CanAdd()) {
+    auto& forget = *link_.Forget().mutable_forget();
+    for (int count = std::min(items.size(), kMaxForgetItems); count > 0; --count) {
+      *forget.add_items() = items[items.size() - 1];
+      items.RemoveLast();
+    }
+  }
+}
+
+ErrnoOrVoid FuseQueue::Flush() {
+  while (true) {
+    AddWaiting();
+    POSTERN_RETURN_IF_ERROR(link_.Flush());
+    if (link_.blocked() || (parts_.empty() && undone_.items().empty())) return {};
+  }
 }
 
 void FuseQueue::PostCompletion(PendingRequest& request) {
@@ -283,6 +339,7 @@ void FuseQueue::EndSession() {
   shared_.open_files.Clear();
   // Nothing is in flight when this is called, so the batch is empty, or waits for the socket and is
   // small.
+  undone_.Clear();
   ending_session_ = true;
   link_.Add(kEndSessionId).mutable_reset();
 }

@@ -6,6 +6,7 @@
 #include <absl/synchronization/mutex.h>
 
 #include <cstddef>
+#include <deque>
 #include <memory>
 #include <span>
 #include <vector>
@@ -47,7 +48,7 @@ class FuseQueue {
   ErrnoOrVoid TakeReplies(Virtqueue* virtqueue);
   void TakeCompletions(Virtqueue* virtqueue);
   // Sends what was gathered for the broker.
-  ErrnoOrVoid Flush() { return link_.Flush(); }
+  ErrnoOrVoid Flush();
 
   // Asks the broker to end the session; session_ended() tells when it has answered.
   void EndSession();
@@ -71,6 +72,10 @@ class FuseQueue {
 
   void OnReply(Virtqueue& virtqueue, PendingRequest& request, const rpc::Reply& reply,
                UniqueFd descriptor);
+  // Asks the broker for the next part of `request`'s file operation, or has it wait for room.
+  void AskForNextPart(PendingRequest& request);
+  // Puts what waits for room into the batch, as far as there is some.
+  void AddWaiting();
   // The end of a file operation.
   void Finish(Virtqueue& virtqueue, PendingRequest& request);
 
@@ -87,6 +92,10 @@ class FuseQueue {
   BrokerLink link_;
   PendingRequests requests_{this};
   bool ending_session_ = false;
+  // What waits for room in the batch: parts of file operations, and lookups whose reply never
+  // reached the guest, which therefore won't forget them.
+  std::deque<PendingRequest*> parts_;
+  rpc::ForgetRequest undone_;
 
   // Scratch of the queue's thread.
   std::unique_ptr<std::byte[]> arguments_;

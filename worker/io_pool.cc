@@ -3,6 +3,8 @@
 #include <absl/synchronization/blocking_counter.h>
 #include <pthread.h>
 
+#include <utility>
+
 #include "worker/fuse_queue.h"
 #include "worker/pending_request.h"
 
@@ -31,22 +33,28 @@ IoPool::~IoPool() {
 
 void IoPool::Submit(PendingRequest& request) {
   absl::MutexLock lock(&mutex_);
-  waiting_.push_back(&request);
+  waiting_.push_back({.request = &request, .file = nullptr});
+}
+
+void IoPool::Close(std::shared_ptr<OpenFile> file) {
+  absl::MutexLock lock(&mutex_);
+  waiting_.push_back({.request = nullptr, .file = std::move(file)});
 }
 
 void IoPool::Run() {
   std::vector<iovec> ranges;
   while (true) {
-    PendingRequest* request = nullptr;
+    Work work;
     {
       absl::MutexLock lock(&mutex_);
       mutex_.Await(absl::Condition(this, &IoPool::HasWorkLocked));
       if (waiting_.empty()) return;
-      request = waiting_.front();
+      work = std::move(waiting_.front());
       waiting_.pop_front();
     }
-    Advance(request->file, request->chain, Blocking::kAllowed, ranges);
-    request->queue->PostCompletion(*request);
+    if (work.request == nullptr) continue;  // A file: closed with the round.
+    Advance(work.request->file, work.request->chain, Blocking::kAllowed, ranges);
+    work.request->queue->PostCompletion(*work.request);
   }
 }
 

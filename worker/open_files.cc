@@ -1,19 +1,42 @@
 #include "worker/open_files.h"
 
+#include <fcntl.h>
+
 #include <utility>
 
 namespace postern {
 
-void OpenFiles::Insert(OpenFileId id, UniqueFd fd, NodeId node_id) {
+OpenTicket OpenFiles::BeginOpen() const {
+  return {.generation = generation_.load(std::memory_order_acquire),
+          .set_id_changes = set_id_changes_ended_.load(std::memory_order_acquire)};
+}
+
+ErrnoOrVoid OpenFiles::Insert(OpenFileId id, UniqueFd fd, NodeId node_id, const OpenTicket& ticket,
+                              bool has_set_id_bits) {
   auto file = std::make_shared<OpenFile>();
+  // If the flags can't be told, waiting for another thread is the safer mistake.
+  file->writable = (fcntl(fd.get(), F_GETFL) & O_ACCMODE) != O_RDONLY;
   file->fd = std::move(fd);
+  file->id = id;
   file->node_id = node_id;
+  file->has_set_id_bits.store(has_set_id_bits, std::memory_order_relaxed);
+  std::shared_ptr<OpenFile> replaced = file;
   Shard& shard = ShardOf(id);
   {
     absl::MutexLock lock(&shard.mutex);
-    shard.files[id].swap(file);
+    shard.files[id].swap(replaced);
   }
-  // `file` is now what stood there before: nothing, as the broker doesn't reuse ids.
+  // `replaced` is now what stood there before: nothing, as the broker doesn't reuse ids.
+
+  if (generation_.load(std::memory_order_acquire) != ticket.generation) {
+    (void)Remove(id, node_id);  // Clear() may have been quicker.
+    return Errno(EIO);
+  }
+  // As many as had ended before have begun by now: none overlapped.
+  if (set_id_changes_begun_.load(std::memory_order_acquire) != ticket.set_id_changes) {
+    file->has_set_id_bits.store(true, std::memory_order_relaxed);
+  }
+  return {};
 }
 
 ErrnoOr<std::shared_ptr<OpenFile>> OpenFiles::Find(OpenFileId id, NodeId node_id) const {
@@ -35,6 +58,7 @@ ErrnoOr<std::shared_ptr<OpenFile>> OpenFiles::Remove(OpenFileId id, NodeId node_
 }
 
 void OpenFiles::Clear() {
+  generation_.fetch_add(1, std::memory_order_acq_rel);
   for (Shard& shard : shards_) {
     absl::flat_hash_map<OpenFileId, std::shared_ptr<OpenFile>> dropped;
     {
@@ -42,6 +66,17 @@ void OpenFiles::Clear() {
       dropped.swap(shard.files);
     }
   }
+}
+
+SetIdChange OpenFiles::BeginSetIdChange(NodeId node_id) {
+  set_id_changes_begun_.fetch_add(1, std::memory_order_acq_rel);
+  for (const Shard& shard : shards_) {
+    absl::ReaderMutexLock lock(&shard.mutex);
+    for (const auto& [id, file] : shard.files) {
+      if (file->node_id == node_id) file->has_set_id_bits.store(true, std::memory_order_relaxed);
+    }
+  }
+  return SetIdChange(set_id_changes_ended_);
 }
 
 }  // namespace postern

@@ -10,6 +10,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <utility>
 
 #include "common/errno_or.h"
 #include "common/ids.h"
@@ -17,13 +18,44 @@
 
 namespace postern {
 
-// A regular file that the guest has open. Everything but the two hints is constant.
+// A regular file that the guest has open. Everything but the hints is constant.
 struct OpenFile {
   UniqueFd fd;
+  OpenFileId id;
   NodeId node_id;
+  // Open for writing: then closing, or a duplicate's, may write to a server and wait for it.
+  bool writable = false;
   // Whether the filesystem takes RWF_NOWAIT on this file; learnt from the first EOPNOTSUPP.
   std::atomic<bool> read_nowait = true;
   std::atomic<bool> write_nowait = true;
+  // The file has, or may get, set-user-ID or set-group-ID bits, which any write by this process
+  // would clear: it has no capability. Never unset, because what removes the bits may be followed
+  // by what sets them again.
+  std::atomic<bool> has_set_id_bits = false;
+};
+
+// When a request that opens a file was taken from the ring.
+struct OpenTicket {
+  uint64_t generation = 0;
+  uint64_t set_id_changes = 0;
+};
+
+// A change of mode that may set set-user-ID or set-group-ID bits is under way while this lives.
+class SetIdChange {
+ public:
+  SetIdChange() = default;
+  explicit SetIdChange(std::atomic<uint64_t>& ended) : ended_(&ended) {}
+  SetIdChange(SetIdChange&& other) noexcept : ended_(std::exchange(other.ended_, nullptr)) {}
+  SetIdChange& operator=(SetIdChange&& other) noexcept {
+    std::swap(ended_, other.ended_);
+    return *this;
+  }
+  ~SetIdChange() {
+    if (ended_ != nullptr) ended_->fetch_add(1, std::memory_order_release);
+  }
+
+ private:
+  std::atomic<uint64_t>* ended_ = nullptr;
 };
 
 // OpenFileId (the guest's fh) to OpenFile. Thread-safe. A request holds its file by reference, so
@@ -31,7 +63,13 @@ struct OpenFile {
 // it and not under it.
 class OpenFiles {
  public:
-  void Insert(OpenFileId id, UniqueFd fd, NodeId node_id);
+  // Before it is checked that there is a session.
+  OpenTicket BeginOpen() const;
+  // A file that the request with `ticket` has opened. If that request overlapped a SetIdChange, of
+  // whatever file, this one counts as having such bits: nobody knows which came first. EIO, and not
+  // inserted, if Clear() was called meanwhile: nobody would ever release it.
+  ErrnoOrVoid Insert(OpenFileId id, UniqueFd fd, NodeId node_id, const OpenTicket& ticket,
+                     bool has_set_id_bits);
   // EBADF if there is no such file, or if it isn't one of `node_id`'s: a guest can't use one
   // inode's handle on another.
   ErrnoOr<std::shared_ptr<OpenFile>> Find(OpenFileId id, NodeId node_id) const;
@@ -39,6 +77,10 @@ class OpenFiles {
   ErrnoOr<std::shared_ptr<OpenFile>> Remove(OpenFileId id, NodeId node_id);
   // Drops all; descriptors close as their last user is done.
   void Clear();
+
+  // Before a SETATTR on `node_id` that may set such bits is sent: all files open on it count as
+  // having them from now on.
+  SetIdChange BeginSetIdChange(NodeId node_id);
 
  private:
   struct Shard {
@@ -50,6 +92,11 @@ class OpenFiles {
   Shard& ShardOf(OpenFileId id) { return shards_[id.value() % kShards]; }
   const Shard& ShardOf(OpenFileId id) const { return shards_[id.value() % kShards]; }
 
+  // Each is changed before the shards are gone through, and looked at after a file is in its shard:
+  // so either the walk finds the file, or who inserts it finds the change.
+  std::atomic<uint64_t> generation_ = 0;  // Of the session: how often Clear() was called.
+  std::atomic<uint64_t> set_id_changes_begun_ = 0;
+  std::atomic<uint64_t> set_id_changes_ended_ = 0;
   std::array<Shard, kShards> shards_;
 };
 

@@ -33,6 +33,11 @@ struct PendingRequest {
   // What the RPC calls it: the sequence tells a late or made-up reply from one to the slot's
   // present request. Never 0.
   uint64_t rpc_id() const { return (uint64_t{sequence} << 32) | (slot + 1); }
+  // For another question on its behalf: a new id.
+  uint64_t NextRpcId() {
+    ++sequence;
+    return rpc_id();
+  }
 };
 
 // The queue's requests, made on demand and used again. There are at most as many as the ring has
@@ -59,6 +64,7 @@ class PendingRequests {
     request.operation = nullptr;
     request.file.file.reset();
     request.file.target.reset();
+    request.notes = {};
     free_.push_back(&request);
   }
 

@@ -63,6 +63,8 @@ QueueThread::~QueueThread() {
 }
 
 void QueueThread::Start(Ring ring) {
+  // Somebody else may read it too: what poll() has seen may be gone.
+  ring.kick = MakeNonBlocking(std::move(ring.kick));
   Execute({.action = Action::kStart, .ring = std::move(ring), .fd = {}});
 }
 
@@ -103,6 +105,7 @@ bool QueueThread::BeginCommand() {
     case Action::kStart:
       ring_ = std::move(waiting_.ring);
       broken_reported_ = false;
+      kick_ended_ = false;
       break;
     case Action::kStop:
     case Action::kDisable:
@@ -191,18 +194,26 @@ void QueueThread::Wait() {
   std::array<pollfd, 3> watched{{
       {wake_.fd(), POLLIN, 0},
       {fuse_.link().fd(), channel_events, 0},
-      {ring_wanted ? ring_.kick.get() : -1, POLLIN, 0},
+      {ring_wanted && !kick_ended_ ? ring_.kick.get() : -1, POLLIN, 0},
   }};
   const int timeout = ring_wanted && !ring_.kick ? kPollMilliseconds : -1;
   if (poll(watched.data(), watched.size(), timeout) < 0 && errno != EINTR) {
     LOG(FATAL) << "poll: " << Errno::Last().Message();
   }
   if (watched[0].revents != 0) wake_.Drain();
-  if (watched[2].revents != 0) {
-    uint64_t count = 0;
-    [[maybe_unused]] const ssize_t taken = read(ring_.kick.get(), &count, sizeof(count));
-  }
+  if (watched[2].revents != 0) TakeKick(watched[2].revents);
   if (ring_wanted) ring_.virtqueue->DisableNotification();
+}
+
+void QueueThread::TakeKick(short events) {
+  uint64_t count = 0;
+  const ssize_t taken = read(ring_.kick.get(), &count, sizeof(count));
+  const bool nothing = taken < 0 && (errno == EAGAIN || errno == EINTR);
+  // The end of a pipe, or no descriptor to read from: poll() would find it ready for ever. What is
+  // in the ring is still served whenever the thread is awake.
+  if (taken == 0 || (taken < 0 && !nothing) || (nothing && (events & POLLIN) == 0)) {
+    kick_ended_ = true;
+  }
 }
 
 }  // namespace postern

@@ -74,6 +74,8 @@ class QueueThread : public DeviceQueue {
   void ReportBroken();
   // Sleeps until there is something to do.
   void Wait();
+  // Takes what poll() found at the kick descriptor.
+  void TakeKick(short events);
 
   // The thread's own.
   const EventFd wake_;
@@ -83,6 +85,7 @@ class QueueThread : public DeviceQueue {
   bool enabled_ = false;
   bool draining_ = false;  // kStop or kDisable is under way.
   bool broken_reported_ = false;
+  bool kick_ended_ = false;  // Nobody can kick any more.
   UniqueFd call_;
   UniqueFd error_;
   Action current_ = Action::kNone;

@@ -2,12 +2,22 @@
 #ifndef POSTERN_WORKER_REQUEST_NOTES_H_
 #define POSTERN_WORKER_REQUEST_NOTES_H_
 
+#include <memory>
+
+#include "worker/open_files.h"
+
 namespace postern {
 
 // Belongs to one request.
 struct RequestNotes {
+  // From when it was taken from the ring: for what opens a file.
+  OpenTicket ticket;
   // GETXATTR, LISTXATTR: the guest asks how many bytes there are, not for them.
   bool size_only = false;
+  // SETATTR that may set set-user-ID or set-group-ID bits: until it is answered.
+  SetIdChange set_id_change;
+  // RELEASE: what it has taken from the table, to be closed.
+  std::shared_ptr<OpenFile> released;
 };
 
 }  // namespace postern

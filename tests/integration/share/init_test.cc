@@ -122,7 +122,7 @@ TEST_F(InitTest, InitOnAnyQueueCounts) {
 TEST_F(InitTest, UnknownOpcodesAreEnosys) {
   ASSERT_OK(fuse().Init());
   const std::byte arguments[64] = {};
-  for (const uint32_t opcode : {vmm::kFuseUnusedOpcode, 0u, 7u, 19u, 52u, 0xffffffffu,
+  for (const uint32_t opcode : {vmm::kFuseUnusedOpcode, 0u, 7u, 19u, 54u, 0xffffffffu,
                                 static_cast<uint32_t>(FUSE_SETUPMAPPING)}) {
     EXPECT_ERRNO(fuse().Call(opcode, kRoot, arguments, 64), ENOSYS) << opcode;
   }

@@ -72,11 +72,30 @@ TEST_F(FileOperationTest, ReadAtTheLargestOffsetIsNoCrash) {
 // ---- the rest ----
 
 TEST_F(FileOperationTest, FlushLeavesNoDescriptorBehind) {
-  Begin(Kind::kFlush, TemporaryFile());
+  Begin(Kind::kFlush, TemporaryFile());  // As if open for reading only.
   const size_t open = OpenDescriptors().size();
   EXPECT_EQ(Run(Blocking::kAvoid), FileProgress::kDone);
   ExpectResult(0);
   EXPECT_EQ(OpenDescriptors().size(), open);
+}
+
+// It may write back to a server, and wait for it.
+TEST_F(FileOperationTest, FlushOfAWritableFileIsNeverDoneOnTheQueuesThread) {
+  Begin(Kind::kFlush, TemporaryFile());
+  operation_.file->writable = true;
+  const size_t open = OpenDescriptors().size();
+  EXPECT_EQ(Run(Blocking::kAvoid), FileProgress::kWouldBlock);
+  EXPECT_EQ(Run(Blocking::kAllowed), FileProgress::kDone);
+  ExpectResult(0);
+  EXPECT_EQ(OpenDescriptors().size(), open);
+}
+
+TEST_F(FileOperationTest, SeekIsNeverDoneOnTheQueuesThread) {
+  BeginTransfer(Kind::kSeek, MemoryFile("0123"), 0, 0);
+  operation_.flags = SEEK_HOLE;
+  EXPECT_EQ(Run(Blocking::kAvoid), FileProgress::kWouldBlock);
+  EXPECT_EQ(Run(Blocking::kAllowed), FileProgress::kDone);
+  ExpectResult(4);
 }
 
 TEST_F(FileOperationTest, SyncIsNeverDoneOnTheQueuesThread) {
@@ -159,11 +178,11 @@ TEST_F(FileOperationTest, SeekFindsHolesAndData) {
   ASSERT_EQ(pwrite(fd.get(), "x", 1, 4096), 1);
   BeginTransfer(Kind::kSeek, std::move(fd), 0, 0);
   operation_.flags = SEEK_DATA;
-  EXPECT_EQ(Run(Blocking::kAvoid), FileProgress::kDone);
+  Finish();
   ExpectResult(4096);
   operation_.offset = 4096;
   operation_.flags = SEEK_HOLE;
-  EXPECT_EQ(Run(Blocking::kAvoid), FileProgress::kDone);
+  Finish();
   ExpectResult(8192);
 }
 

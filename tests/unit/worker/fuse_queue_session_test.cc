@@ -144,5 +144,35 @@ TEST_F(FuseQueueSessionTest, EndSessionResetsTheBrokerAndEndsWithItsAnswer) {
   EXPECT_TRUE(queue_->session_ended());
 }
 
+// On another queue: this one's answer comes when the table has been emptied already.
+TEST_F(FuseQueueSessionTest, FileOpenedForAnEndedSessionIsNotKept) {
+  StartSession();
+  const rpc::Request open = Ask(FUSE_OPEN, FuseBytes().Add(fuse_open_in{}));
+  shared_->session.End();
+  shared_->open_files.Clear();
+  shared_->session.Begin(0);
+  const size_t descriptors = OpenDescriptors().size();
+  const UniqueFd fd = MemoryFile("0123");
+  broker_->Send(OpenedReply(open.id()), {fd.get()});
+  ExpectError(ServeAndTakeAnswer(), EIO);
+  EXPECT_FALSE(shared_->open_files.Find(OpenFileId(kFile), NodeId(kNode)).ok());
+  EXPECT_EQ(OpenDescriptors().size(), descriptors + 1);
+}
+
+TEST_F(FuseQueueSessionTest, InitWithPosixAclsSaysSoToTheBroker) {
+  shared_->options.posix_acl = true;
+  guest_->Send(FUSE_INIT, 0,
+               InitArguments(7, 38, FUSE_POSIX_ACL | FUSE_DONT_MASK | FUSE_SETXATTR_EXT));
+  ASSERT_EQ(Serve(), 0);
+  EXPECT_TRUE(broker_->TakeOne().initialize().posix_acl());
+}
+
+TEST_F(FuseQueueSessionTest, InitWithoutPosixAclsSaysSoToTheBroker) {
+  guest_->Send(FUSE_INIT, 0,
+               InitArguments(7, 38, FUSE_POSIX_ACL | FUSE_DONT_MASK | FUSE_SETXATTR_EXT));
+  ASSERT_EQ(Serve(), 0);
+  EXPECT_FALSE(broker_->TakeOne().initialize().posix_acl());
+}
+
 }  // namespace
 }  // namespace postern

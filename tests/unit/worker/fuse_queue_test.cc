@@ -242,6 +242,55 @@ TEST_F(FuseQueueTest, LargeReplyWithoutEntryIsEioAndForgetsNothing) {
   EXPECT_TRUE(broker_->Idle());
 }
 
+// Each listing's lookups alone would fill a batch.
+TEST_F(FuseQueueTest, UndeliveredListingsAreForgottenWhateverTheirNumber) {
+  StartSession();
+  constexpr int kListings = 4;
+  constexpr int kEntries = 3000;
+  for (int i = 0; i < kListings; ++i) {
+    guest_->Send(FUSE_READDIRPLUS, kNode, FuseBytes().Add(fuse_read_in{40, 0, 4096, 0, 0, 0, 0}),
+                 64);
+  }
+  ASSERT_EQ(Serve(), 0);
+  const rpc::RequestBatch asked = broker_->Take();
+  for (const rpc::Request& request : asked.requests()) {
+    rpc::Reply reply;
+    reply.set_id(request.id());
+    for (int i = 0; i < kEntries; ++i) {
+      auto& item = *reply.mutable_listing()->add_items();
+      item.set_name("n");
+      item.mutable_entry()->set_node_id(9);
+    }
+    broker_->Send(reply);
+    ASSERT_EQ(Serve(), 0);
+    ExpectError(TakeAnswer(), EIO);
+  }
+  int forgotten = 0;
+  while (forgotten < kListings * kEntries) {
+    ASSERT_EQ(Serve(), 0);
+    const int items = broker_->TakeOne().forget().items_size();
+    ASSERT_GT(items, 0);
+    ASSERT_LE(items, 4096);
+    forgotten += items;
+  }
+  EXPECT_EQ(forgotten, kListings * kEntries);
+  EXPECT_TRUE(broker_->Idle());
+}
+
+class NeverServedTest : public FuseQueueTest, public testing::WithParamInterface<uint32_t> {};
+
+TEST_P(NeverServedTest, IsEnosys) {
+  StartSession();
+  guest_->Send(GetParam(), 1, FuseBytes().Zeros(48));
+  ExpectError(ServeAndTakeAnswer(), ENOSYS);
+  EXPECT_TRUE(broker_->Idle());
+}
+
+INSTANTIATE_TEST_SUITE_P(All, NeverServedTest,
+                         testing::Values(FUSE_GETLK, FUSE_SETLK, FUSE_SETLKW, FUSE_BMAP, FUSE_IOCTL,
+                                         FUSE_POLL, FUSE_NOTIFY_REPLY, FUSE_SETUPMAPPING,
+                                         FUSE_REMOVEMAPPING));
+
 // ---- requests without an answer ----
 
 TEST_F(FuseQueueTest, ForgetIsSentAndHasNoAnswer) {

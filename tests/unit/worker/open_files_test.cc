@@ -6,6 +6,7 @@
 
 #include <set>
 #include <string>
+#include <utility>
 
 #include "tests/unit/worker/open_descriptors.h"
 
@@ -23,7 +24,7 @@ TEST(OpenFilesTest, FindsWhatWasInserted) {
   OpenFiles files;
   UniqueFd fd = OpenNull();
   const int number = fd.get();
-  files.Insert(kId, std::move(fd), kNode);
+  EXPECT_TRUE(files.Insert(kId, std::move(fd), kNode, {}, false).ok());
 
   const auto found = files.Find(kId, kNode);
 
@@ -40,21 +41,21 @@ TEST(OpenFilesTest, UnknownIdIsEbadf) {
 
 TEST(OpenFilesTest, IdOfAnotherNodeIsEbadf) {
   OpenFiles files;
-  files.Insert(kId, OpenNull(), kNode);
+  EXPECT_TRUE(files.Insert(kId, OpenNull(), kNode, {}, false).ok());
   EXPECT_EQ(files.Find(kId, kOtherNode).errno_value(), EBADF);
 }
 
 TEST(OpenFilesTest, RemoveByAnotherNodeLeavesTheFile) {
   OpenFiles files;
-  files.Insert(kId, OpenNull(), kNode);
+  EXPECT_TRUE(files.Insert(kId, OpenNull(), kNode, {}, false).ok());
   EXPECT_EQ(files.Remove(kId, kOtherNode).errno_value(), EBADF);
   EXPECT_TRUE(files.Find(kId, kNode).ok());
 }
 
 TEST(OpenFilesTest, IdsInOneShardAreToldApart) {
   OpenFiles files;
-  files.Insert(OpenFileId(1), OpenNull(), kNode);
-  files.Insert(OpenFileId(17), OpenNull(), kOtherNode);
+  EXPECT_TRUE(files.Insert(OpenFileId(1), OpenNull(), kNode, {}, false).ok());
+  EXPECT_TRUE(files.Insert(OpenFileId(17), OpenNull(), kOtherNode, {}, false).ok());
   EXPECT_TRUE(files.Find(OpenFileId(1), kNode).ok());
   EXPECT_TRUE(files.Find(OpenFileId(17), kOtherNode).ok());
   EXPECT_EQ(files.Find(OpenFileId(33), kNode).errno_value(), EBADF);
@@ -62,13 +63,13 @@ TEST(OpenFilesTest, IdsInOneShardAreToldApart) {
 
 TEST(OpenFilesTest, GenerationIsPartOfTheId) {
   OpenFiles files;
-  files.Insert(OpenFileId((uint64_t{2} << 32) | 4), OpenNull(), kNode);
+  EXPECT_TRUE(files.Insert(OpenFileId((uint64_t{2} << 32) | 4), OpenNull(), kNode, {}, false).ok());
   EXPECT_EQ(files.Find(OpenFileId((uint64_t{1} << 32) | 4), kNode).errno_value(), EBADF);
 }
 
 TEST(OpenFilesTest, RemovedFileClosesAfterItsLastUser) {
   OpenFiles files;
-  files.Insert(kId, OpenNull(), kNode);
+  EXPECT_TRUE(files.Insert(kId, OpenNull(), kNode, {}, false).ok());
   auto in_use = *files.Find(kId, kNode);
   const int number = in_use->fd.get();
 
@@ -82,7 +83,7 @@ TEST(OpenFilesTest, RemovedFileClosesAfterItsLastUser) {
 
 TEST(OpenFilesTest, RemovingTwiceIsEbadf) {
   OpenFiles files;
-  files.Insert(kId, OpenNull(), kNode);
+  EXPECT_TRUE(files.Insert(kId, OpenNull(), kNode, {}, false).ok());
   EXPECT_TRUE(files.Remove(kId, kNode).ok());
   EXPECT_EQ(files.Remove(kId, kNode).errno_value(), EBADF);
 }
@@ -90,8 +91,8 @@ TEST(OpenFilesTest, RemovingTwiceIsEbadf) {
 TEST(OpenFilesTest, InsertUnderAUsedIdClosesWhatStoodThere) {
   OpenFiles files;
   const std::set<std::string> before = OpenDescriptors();
-  files.Insert(kId, OpenNull(), kNode);
-  files.Insert(kId, OpenNull(), kOtherNode);
+  EXPECT_TRUE(files.Insert(kId, OpenNull(), kNode, {}, false).ok());
+  EXPECT_TRUE(files.Insert(kId, OpenNull(), kOtherNode, {}, false).ok());
   EXPECT_EQ(files.Find(kId, kNode).errno_value(), EBADF);
   EXPECT_TRUE(files.Find(kId, kOtherNode).ok());
   EXPECT_EQ(OpenDescriptors().size(), before.size() + 1);
@@ -99,8 +100,8 @@ TEST(OpenFilesTest, InsertUnderAUsedIdClosesWhatStoodThere) {
 
 TEST(OpenFilesTest, ClearDropsAllButWhatIsInUse) {
   OpenFiles files;
-  files.Insert(OpenFileId(1), OpenNull(), kNode);
-  files.Insert(OpenFileId(2), OpenNull(), kNode);
+  EXPECT_TRUE(files.Insert(OpenFileId(1), OpenNull(), kNode, {}, false).ok());
+  EXPECT_TRUE(files.Insert(OpenFileId(2), OpenNull(), kNode, {}, false).ok());
   const int unused = (*files.Find(OpenFileId(1), kNode))->fd.get();
   auto in_use = *files.Find(OpenFileId(2), kNode);
 
@@ -116,10 +117,110 @@ TEST(OpenFilesTest, NothingStaysOpenAfterDestruction) {
   const std::set<std::string> before = OpenDescriptors();
   {
     OpenFiles files;
-    files.Insert(OpenFileId(1), OpenNull(), kNode);
-    files.Insert(OpenFileId(2), OpenNull(), kNode);
+    EXPECT_TRUE(files.Insert(OpenFileId(1), OpenNull(), kNode, {}, false).ok());
+    EXPECT_TRUE(files.Insert(OpenFileId(2), OpenNull(), kNode, {}, false).ok());
   }
   EXPECT_EQ(OpenDescriptors(), before);
+}
+
+TEST(OpenFilesTest, OpenForReadingIsNotWritable) {
+  OpenFiles files;
+  ASSERT_TRUE(
+      files.Insert(kId, UniqueFd(open("/dev/null", O_RDONLY | O_CLOEXEC)), kNode, {}, false).ok());
+  EXPECT_FALSE((*files.Find(kId, kNode))->writable);
+  ASSERT_TRUE(
+      files.Insert(kId, UniqueFd(open("/dev/null", O_WRONLY | O_CLOEXEC)), kNode, {}, false).ok());
+  EXPECT_TRUE((*files.Find(kId, kNode))->writable);
+}
+
+// ---- sessions ----
+
+TEST(OpenFilesTest, FileOpenedForAClearedSessionIsClosedAndEio) {
+  OpenFiles files;
+  const std::set<std::string> before = OpenDescriptors();
+  const OpenTicket ticket = files.BeginOpen();
+  files.Clear();
+  EXPECT_EQ(files.Insert(kId, OpenNull(), kNode, ticket, false).errno_value(), EIO);
+  EXPECT_EQ(files.Find(kId, kNode).errno_value(), EBADF);
+  EXPECT_EQ(OpenDescriptors(), before);
+}
+
+TEST(OpenFilesTest, FileOpenedForTheNextSessionIsKept) {
+  OpenFiles files;
+  files.Clear();
+  const OpenTicket ticket = files.BeginOpen();
+  EXPECT_TRUE(files.Insert(kId, OpenNull(), kNode, ticket, false).ok());
+  EXPECT_TRUE(files.Find(kId, kNode).ok());
+}
+
+// ---- set-id bits ----
+
+class SetIdBitsTest : public testing::Test {
+ protected:
+  bool HasBits(OpenFileId id = kId, NodeId node = kNode) {
+    const auto file = files_.Find(id, node);
+    EXPECT_TRUE(file.ok());
+    return file.ok() && (*file)->has_set_id_bits.load();
+  }
+  void Open(const OpenTicket& ticket, bool has_set_id_bits = false) {
+    EXPECT_TRUE(files_.Insert(kId, OpenNull(), kNode, ticket, has_set_id_bits).ok());
+  }
+  OpenFiles files_;
+};
+
+TEST_F(SetIdBitsTest, AreThoseThatTheFileWasOpenedWith) {
+  Open(files_.BeginOpen(), false);
+  EXPECT_FALSE(HasBits());
+  Open(files_.BeginOpen(), true);
+  EXPECT_TRUE(HasBits());
+}
+
+TEST_F(SetIdBitsTest, ChangeMarksAllFilesOfItsNodeAndNoOther) {
+  Open({});
+  EXPECT_TRUE(files_.Insert(OpenFileId(78), OpenNull(), kNode, {}, false).ok());
+  EXPECT_TRUE(files_.Insert(OpenFileId(79), OpenNull(), kOtherNode, {}, false).ok());
+  { const SetIdChange change = files_.BeginSetIdChange(kNode); }
+  EXPECT_TRUE(HasBits());
+  EXPECT_TRUE(HasBits(OpenFileId(78)));
+  EXPECT_FALSE(HasBits(OpenFileId(79), kOtherNode));
+}
+
+TEST_F(SetIdBitsTest, OpenAfterAChangeKnowsByItself) {
+  { const SetIdChange change = files_.BeginSetIdChange(kNode); }
+  Open(files_.BeginOpen());
+  EXPECT_FALSE(HasBits());
+}
+
+TEST_F(SetIdBitsTest, OpenThatBeganDuringAChangeIsMarked) {
+  SetIdChange change = files_.BeginSetIdChange(kNode);
+  const OpenTicket ticket = files_.BeginOpen();
+  change = SetIdChange();
+  Open(ticket);
+  EXPECT_TRUE(HasBits());
+}
+
+TEST_F(SetIdBitsTest, OpenThatEndedDuringAChangeIsMarked) {
+  const OpenTicket ticket = files_.BeginOpen();
+  const SetIdChange change = files_.BeginSetIdChange(kNode);
+  Open(ticket);
+  EXPECT_TRUE(HasBits());
+}
+
+TEST_F(SetIdBitsTest, OpenAroundAChangeIsMarked) {
+  const OpenTicket ticket = files_.BeginOpen();
+  { const SetIdChange change = files_.BeginSetIdChange(kNode); }
+  Open(ticket);
+  EXPECT_TRUE(HasBits());
+}
+
+TEST_F(SetIdBitsTest, MovedChangeEndsOnce) {
+  {
+    SetIdChange change = files_.BeginSetIdChange(kNode);
+    SetIdChange moved = std::move(change);
+    change = std::move(moved);
+  }
+  Open(files_.BeginOpen());
+  EXPECT_FALSE(HasBits());
 }
 
 }  // namespace

@@ -5,6 +5,8 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <filesystem>
+#include <fstream>
 #include <future>
 #include <string>
 #include <utility>
@@ -53,8 +55,81 @@ TEST_F(QueueThreadTest, StartedRingIsNotServedUntilItIsEnabled) {
   EXPECT_TRUE(broker_->Idle());
 }
 
+// ---- kick descriptors that aren't what they should be ----
+
+// The state of the queue's thread: S if it sleeps.
+char ThreadState() {
+  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
+    std::string name;
+    std::ifstream(task.path() / "comm") >> name;
+    if (name != "test") continue;
+    std::string line;
+    std::getline(std::ifstream(task.path() / "stat"), line);
+    return line[line.rfind(')') + 2];
+  }
+  return '?';
+}
+
+class KickPipeTest : public QueueThreadTest {
+ protected:
+  void SetUp() override {
+    QueueThreadTest::SetUp();
+    int ends[2];
+    ASSERT_EQ(pipe2(ends, O_CLOEXEC), 0);
+    write_end_.Reset(ends[1]);
+    DeviceQueue::Ring ring = MakeRing();
+    ring.kick.Reset(ends[0]);
+    read_end_ = Duplicate(ends[0]);
+    thread_->Start(std::move(ring));
+    thread_->SetEnabled(true);
+  }
+  void TearDown() override {
+    write_end_.Reset();
+    read_end_.Reset();
+    QueueThreadTest::TearDown();
+  }
+  UniqueFd read_end_;
+  UniqueFd write_end_;
+};
+
+// Else a reader that is quicker would leave the thread waiting in read().
+TEST_F(KickPipeTest, IsMadeNonBlocking) {
+  EXPECT_NE(fcntl(read_end_.get(), F_GETFL) & O_NONBLOCK, 0);
+}
+
+TEST_F(KickPipeTest, WhoseWriterIsGoneKeepsNobodyAwake) {
+  write_end_.Reset();
+  Round();
+  // A thread that poll() always sends on is never seen asleep a hundred times in a row.
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  int asleep = 0;
+  while (asleep < 100 && std::chrono::steady_clock::now() < deadline) {
+    asleep = ThreadState() == 'S' ? asleep + 1 : 0;
+  }
+  EXPECT_EQ(asleep, 100);
+}
+
+TEST_F(KickPipeTest, WhoseWriterIsGoneLeavesTheRingServed) {
+  write_end_.Reset();
+  Round();
+  guest_->Send(FUSE_LOOKUP, 1, FuseBytes().Name("late"));
+  Round();
+  EXPECT_EQ(broker_->TakeOne().lookup().name(), "late");
+}
+
+TEST_F(KickPipeTest, KicksWhileItsWriterIsThere) {
+  guest_->Send(FUSE_LOOKUP, 1, FuseBytes().Name("name"));
+  const uint64_t one = 1;
+  ASSERT_EQ(write(write_end_.get(), &one, sizeof(one)), 8);
+  EXPECT_EQ(broker_->TakeOne().lookup().name(), "name");
+}
+
+// ---- files ----
+
 TEST_F(QueueThreadTest, ServesFilesThroughThePool) {
-  shared_.open_files.Insert(OpenFileId(77), MemoryFile("0123456789"), NodeId(5));
+  ASSERT_TRUE(
+      shared_.open_files.Insert(OpenFileId(77), MemoryFile("0123456789"), NodeId(5), {}, false)
+          .ok());
   StartAndEnable();
   guest_->Send(FUSE_READ, 5, FuseBytes().Add(fuse_read_in{77, 2, 4, 0, 0, 0, 0}));
   kick_->Signal();
