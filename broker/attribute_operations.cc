@@ -1,13 +1,16 @@
 #include "broker/attribute_operations.h"
 
+#include <absl/container/inlined_vector.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "broker/attributes.h"
+#include "broker/extended_attributes.h"
 #include "common/checked.h"
 
 namespace postern::operations {
@@ -39,6 +42,10 @@ ErrnoOrVoid SetOwner(OperationContext& context, const Target& target,
     POSTERN_ASSIGN_OR_RETURN(const HostGid host, ids.ToHost(GuestGid(request.gid())));
     gid = host.value();
   }
+  POSTERN_RETURN_IF_ERROR(DropCapability(context, target.inode.inode->type(), target.inode.fd()));
+  // Linux takes the bits away from whoever changes the owner, but for a set-gid bit without group
+  // execution, which a caller with CAP_FSETID keeps.
+  const ScopedNoFsetid guard(context.filesystem.credentials(), request.kill_privileges());
   return CheckSyscall(
       fchownat(target.inode.fd(), "", uid, gid, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW));
 }
@@ -47,6 +54,7 @@ ErrnoOrVoid SetSize(OperationContext& context, const Target& target,
                     const rpc::SetAttributesRequest& request) {
   const auto size = NarrowOrNone<off_t>(request.size());
   if (!size) return Errno(EFBIG);
+  POSTERN_RETURN_IF_ERROR(DropCapability(context, target.inode.inode->type(), target.inode.fd()));
   const ScopedNoFsetid guard(context.filesystem.credentials(), request.kill_privileges());
   if (target.file) return CheckSyscall(ftruncate(target.file->fd(), *size));
   // O_NONBLOCK: a lease of somebody on the host must not hold the thread.
@@ -69,18 +77,40 @@ ErrnoOrVoid SetTimes(OperationContext& context, const Target& target,
                                 DescriptorName(target.inode.fd()).c_str(), times, 0));
 }
 
+// A user as the host's permission checks see it.
+struct AccessCaller {
+  std::optional<HostUid> uid;
+  std::optional<HostGid> gid;
+  absl::InlinedVector<gid_t, 4> groups;
+};
+
+// Like ToHost() (caller.h), but an id that is none belongs to no class instead of being an error: a
+// guest with idmapped mounts sends it in requests that make nothing.
+ErrnoOr<AccessCaller> AccessCallerFrom(const IdMap& ids, const rpc::Credentials& credentials) {
+  AccessCaller caller;
+  if (credentials.uid() != kNoId) {
+    POSTERN_ASSIGN_OR_RETURN(caller.uid, ids.ToHost(GuestUid(credentials.uid())));
+  }
+  if (credentials.gid() != kNoId) {
+    POSTERN_ASSIGN_OR_RETURN(caller.gid, ids.ToHost(GuestGid(credentials.gid())));
+  }
+  for (const uint32_t gid : credentials.supplementary_gids()) {
+    POSTERN_ASSIGN_OR_RETURN(const HostGid group, ids.ToHost(GuestGid(gid)));
+    caller.groups.push_back(group.value());
+  }
+  return caller;
+}
+
 // POSIX's rule: the first class that matches decides.
-uint32_t PermissionBits(const struct statx& status, const rpc::Credentials& caller,
-                        const IdMap& ids) {
-  if (ids.ToGuest(HostUid(status.stx_uid)).value() == caller.uid()) {
-    return (uint32_t{status.stx_mode} >> 6) & 7;
+uint32_t PermissionBits(const struct statx& status, const AccessCaller& caller) {
+  const uint32_t mode = status.stx_mode;
+  if (caller.uid == HostUid(status.stx_uid)) return (mode >> 6) & 7;
+  const auto& more = caller.groups;
+  if (caller.gid == HostGid(status.stx_gid) ||
+      std::find(more.begin(), more.end(), status.stx_gid) != more.end()) {
+    return (mode >> 3) & 7;
   }
-  const uint32_t group = ids.ToGuest(HostGid(status.stx_gid)).value();
-  const auto& more = caller.supplementary_gids();
-  if (group == caller.gid() || std::find(more.begin(), more.end(), group) != more.end()) {
-    return (uint32_t{status.stx_mode} >> 3) & 7;
-  }
-  return uint32_t{status.stx_mode} & 7;
+  return mode & 7;
 }
 
 }  // namespace
@@ -89,8 +119,13 @@ ErrnoOrVoid GetAttributes(OperationContext& context, const rpc::GetAttributesReq
                           rpc::Reply& reply) {
   POSTERN_ASSIGN_OR_RETURN(const PinnedInode inode, Pin(context, NodeId(request.node_id())));
   struct statx status;
-  POSTERN_RETURN_IF_ERROR(StatDescriptor(inode.fd(), status));
+  POSTERN_RETURN_IF_ERROR(
+      StatDescriptor(inode.fd(), status, request.with_birth_time() ? STATX_BTIME : 0));
   FillAttributes(status, context.filesystem.ids(), *reply.mutable_attributes());
+  // The kernel may fill in what it wasn't asked for.
+  if (request.with_birth_time() && (status.stx_mask & STATX_BTIME) != 0) {
+    FillTimestamp(status.stx_btime, *reply.mutable_attributes()->mutable_birth_time());
+  }
   return {};
 }
 
@@ -118,17 +153,21 @@ ErrnoOrVoid SetAttributes(OperationContext& context, const rpc::SetAttributesReq
 }
 
 ErrnoOrVoid Access(OperationContext& context, const rpc::AccessRequest& request, rpc::Reply&) {
+  const uint32_t wanted = request.mask() & (R_OK | W_OK | X_OK);
+  if ((wanted & W_OK) != 0 && context.filesystem.options().readonly) return Errno(EROFS);
   POSTERN_ASSIGN_OR_RETURN(const PinnedInode inode, Pin(context, NodeId(request.node_id())));
+  POSTERN_ASSIGN_OR_RETURN(const AccessCaller caller,
+                           AccessCallerFrom(context.filesystem.ids(), request.credentials()));
   struct statx status;
   POSTERN_RETURN_IF_ERROR(StatDescriptor(inode.fd(), status));
-  const uint32_t wanted = request.mask() & (R_OK | W_OK | X_OK);
-  // Root reads and writes everything, and executes what anybody may execute.
+  // The guest's root, whoever that is here, reads and writes everything, and executes what anybody
+  // may execute.
   if (request.credentials().uid() == 0) {
     const bool executable = S_ISDIR(status.stx_mode) || (status.stx_mode & 0111) != 0;
     return (wanted & X_OK) != 0 && !executable ? ErrnoOrVoid(Errno(EACCES)) : ErrnoOrVoid();
   }
-  const uint32_t granted = PermissionBits(status, request.credentials(), context.filesystem.ids());
-  return (wanted & ~granted) != 0 ? ErrnoOrVoid(Errno(EACCES)) : ErrnoOrVoid();
+  return (wanted & ~PermissionBits(status, caller)) != 0 ? ErrnoOrVoid(Errno(EACCES))
+                                                         : ErrnoOrVoid();
 }
 
 ErrnoOrVoid StatFilesystem(OperationContext& context, const rpc::StatFilesystemRequest& request,

@@ -8,20 +8,20 @@ namespace {
 
 constexpr unsigned kMask = STATX_BASIC_STATS | STATX_MNT_ID;
 
-void FillTimestamp(const struct statx_timestamp& time, rpc::Timestamp& to) {
-  to.set_seconds(time.tv_sec);
-  to.set_nanoseconds(time.tv_nsec);
-}
-
 }  // namespace
 
-ErrnoOrVoid StatDescriptor(int fd, struct statx& status) {
-  return CheckSyscall(statx(fd, "", AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW, kMask, &status));
+ErrnoOrVoid StatDescriptor(int fd, struct statx& status, unsigned more) {
+  return CheckSyscall(statx(fd, "", AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW, kMask | more, &status));
 }
 
 ErrnoOrVoid StatName(int directory, const PathComponent& name, struct statx& status) {
   return CheckSyscall(
       statx(directory, name.c_str(), AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, kMask, &status));
+}
+
+void FillTimestamp(const struct statx_timestamp& time, rpc::Timestamp& to) {
+  to.set_seconds(time.tv_sec);
+  to.set_nanoseconds(time.tv_nsec);
 }
 
 InodeIdentity IdentityOf(const struct statx& status) {

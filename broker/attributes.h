@@ -12,13 +12,16 @@
 
 namespace postern {
 
-// What `fd` (O_PATH will do) is open on.
-ErrnoOrVoid StatDescriptor(int fd, struct statx& status);
+// What `fd` (O_PATH will do) is open on. `more` are statx(2) fields besides the usual ones.
+ErrnoOrVoid StatDescriptor(int fd, struct statx& status, unsigned more = 0);
 // What `name` is in `directory`: the symlink itself if it is one, and without mounting anything.
 ErrnoOrVoid StatName(int directory, const PathComponent& name, struct statx& status);
 
 InodeIdentity IdentityOf(const struct statx& status);
 
+void FillTimestamp(const struct statx_timestamp& time, rpc::Timestamp& to);
+
+// All but the birth time.
 void FillAttributes(const struct statx& status, const IdMap& ids, rpc::Attributes& attributes);
 
 // The entry of `inode`, found in a directory of identity `parent`.

@@ -9,7 +9,8 @@
 
 namespace postern {
 
-// Translates a request's credentials. EINVAL for an id that the guest may not use.
+// Translates a request's credentials. As IdMap has it: EIO for an id that the guest may
+// not use, EINVAL for none.
 ErrnoOr<HostCredentials> ToHost(const IdMap& ids, const rpc::Credentials& credentials);
 
 // Acts as the guest user until the result is destroyed. Only for making objects: everything else

@@ -12,6 +12,7 @@
 
 #include "broker/attributes.h"
 #include "broker/lookup.h"
+#include "broker/open_flags.h"
 #include "common/channel.h"
 #include "common/path_component.h"
 
@@ -103,6 +104,9 @@ void AddEntry(OperationContext& context, const PinnedInode& directory, std::stri
 
 ErrnoOrVoid OpenDirectory(OperationContext& context, const rpc::OpenDirectoryRequest& request,
                           rpc::Reply& reply) {
+  if (context.filesystem.options().readonly) {
+    POSTERN_RETURN_IF_ERROR(CheckReadonlyOpen(request.flags()));
+  }
   POSTERN_ASSIGN_OR_RETURN(const InodeRef inode,
                            context.session.inodes.Get(NodeId(request.node_id())));
   BudgetedFd fd;

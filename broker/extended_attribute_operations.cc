@@ -82,7 +82,7 @@ ErrnoOrVoid SetExtendedAttribute(OperationContext& context,
   POSTERN_ASSIGN_OR_RETURN(const PinnedInode inode, Pin(context, NodeId(request.node_id())));
   // Not before it is replaced itself: XATTR_REPLACE wouldn't find it.
   if (name != context.filesystem.options().xattr_map.remapped_capability()) {
-    POSTERN_RETURN_IF_ERROR(DropCapability(context, *inode.inode, inode.fd()));
+    POSTERN_RETURN_IF_ERROR(DropCapability(context, inode.inode->type(), inode.fd()));
   }
   if (request.kill_setgid() && name == XATTR_NAME_POSIX_ACL_ACCESS) {
     POSTERN_RETURN_IF_ERROR(ClearSetGid(context, inode));

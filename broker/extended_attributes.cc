@@ -27,10 +27,10 @@ ErrnoOrVoid AttributeHolder::Remove(const std::string& name) const {
   return CheckSyscall(removexattr(name_.c_str(), name.c_str()));
 }
 
-ErrnoOrVoid DropCapability(OperationContext& context, const Inode& inode, int fd) {
+ErrnoOrVoid DropCapability(OperationContext& context, mode_t type, int fd) {
   const std::string& name = context.filesystem.options().xattr_map.remapped_capability();
   // Nothing else is executed, and Linux refuses user.* on most other types.
-  if (name.empty() || !S_ISREG(inode.type())) return {};
+  if (name.empty() || !S_ISREG(type)) return {};
   const ErrnoOrVoid removed = AttributeHolder(fd).Remove(name);
   if (!removed.ok() && removed.error() != Errno(ENODATA) && removed.error() != Errno(ENOTSUP)) {
     return removed;

@@ -34,9 +34,10 @@ class AttributeHolder {
 
 // The kernel drops security.capability when a file's data or owner changes: the file isn't what the
 // capability was given to any more. Where the guest's is kept under another name the kernel doesn't
-// know it, and this does the same. `fd` is a descriptor of the inode. Does nothing where it isn't
+// know it, and this does the same. `fd` is
+// a descriptor of the inode, and `type` its type. Does nothing where it isn't
 // kept so, or if there is none.
-ErrnoOrVoid DropCapability(OperationContext& context, const Inode& inode, int fd);
+ErrnoOrVoid DropCapability(OperationContext& context, mode_t type, int fd);
 
 // Whether the names of ACLs mean something to this session.
 bool ServesAcls(const OperationContext& context);

@@ -5,21 +5,25 @@
 
 #include "broker/attributes.h"
 #include "broker/caller.h"
+#include "broker/extended_attributes.h"
 #include "broker/lookup.h"
+#include "broker/open_flags.h"
+#include "broker/thread_state.h"
 #include "common/path_component.h"
 
 namespace postern::operations {
 namespace {
 
-// Puts an open file into the table and its descriptor into the reply.
-ErrnoOrVoid AnswerOpened(OperationContext& context, NodeId node, int flags, BudgetedFd fd,
-                         rpc::OpenedFile& opened) {
+// Puts an open file of this mode into the table and its descriptor into the reply.
+ErrnoOrVoid AnswerOpened(OperationContext& context, NodeId node, int flags, uint32_t mode,
+                         BudgetedFd fd, rpc::OpenedFile& opened) {
   // O_TRUNC has been done, and must not be done again by whoever reopens the file.
   auto file = std::make_shared<OpenFile>(node, OpenFile::Kind::kFile,
                                          static_cast<uint32_t>(flags & ~O_TRUNC), std::move(fd));
   POSTERN_ASSIGN_OR_RETURN(const OpenFileId id, context.session.open_files.Insert(file));
   context.reply_file = std::move(file);
   opened.set_open_file_id(id.value());
+  opened.set_has_set_id_bits((mode & (S_ISUID | S_ISGID)) != 0);
   return {};
 }
 
@@ -32,7 +36,15 @@ ErrnoOrVoid OpenInode(OperationContext& context, const Inode& inode, int flags,
     const ScopedNoFsetid guard(context.filesystem.credentials(), kill_privileges);
     POSTERN_ASSIGN_OR_RETURN(fd.fd, Reopen(context, inode, flags));
   }
-  return AnswerOpened(context, inode.id(), flags, std::move(fd), opened);
+  // What the worker writes from here on isn't seen here: a capability that the kernel doesn't know
+  // of goes when the file is opened for writing. The guest that sets one afterwards and writes
+  // through the same open file keeps it.
+  if ((flags & (O_ACCMODE | O_TRUNC)) != O_RDONLY) {
+    POSTERN_RETURN_IF_ERROR(DropCapability(context, inode.type(), fd.fd.get()));
+  }
+  struct statx status;
+  POSTERN_RETURN_IF_ERROR(StatDescriptor(fd.fd.get(), status));
+  return AnswerOpened(context, inode.id(), flags, status.stx_mode, std::move(fd), opened);
 }
 
 // CREATE of a name that exists already: LOOKUP and OPEN.
@@ -55,10 +67,39 @@ ErrnoOrVoid OpenExisting(OperationContext& context, const PinnedInode& parent,
   return {};
 }
 
+// EROFS if `name` isn't there to be opened instead of made.
+ErrnoOrVoid CheckExists(const PinnedInode& parent, const PathComponent& name) {
+  struct statx status;
+  const ErrnoOrVoid found = StatName(parent.fd(), name, status);
+  return !found.ok() && found.error() == Errno(ENOENT) ? ErrnoOrVoid(Errno(EROFS)) : found;
+}
+
+// Answers a new file that `file` is open on. The entry is that of the file itself: its name may
+// mean another one by now. `path` is a share of the budget, still without a descriptor.
+ErrnoOrVoid AnswerCreated(OperationContext& context, const PinnedInode& parent, int flags,
+                          BudgetedFd file, BudgetedFd path, bool has_name,
+                          rpc::CreatedFile& created) {
+  POSTERN_ASSIGN_OR_RETURN(path.fd, context.filesystem.proc_fd().OpenPath(file.fd.get()));
+  struct statx status;
+  POSTERN_ASSIGN_OR_RETURN(const InodeRef inode,
+                           AddInode(context, *parent.inode, std::move(path), status,
+                                    /*keep_descriptor=*/!has_name));
+  const ErrnoOrVoid opened = AnswerOpened(context, inode->id(), flags, status.stx_mode,
+                                          std::move(file), *created.mutable_opened());
+  if (!opened.ok()) {
+    UndoLookUp(context, inode);
+    return opened;
+  }
+  FillEntry(parent.inode->identity(), *inode, status, context.filesystem.ids(),
+            *created.mutable_entry());
+  return {};
+}
+
 }  // namespace
 
 ErrnoOrVoid Open(OperationContext& context, const rpc::OpenRequest& request, rpc::Reply& reply) {
-  POSTERN_ASSIGN_OR_RETURN(const int flags, FileOpenFlags(request.flags()));
+  POSTERN_ASSIGN_OR_RETURN(const int flags,
+                           FileOpenFlags(request.flags(), context.filesystem.options()));
   POSTERN_ASSIGN_OR_RETURN(const InodeRef inode,
                            context.session.inodes.Get(NodeId(request.node_id())));
   return OpenInode(context, *inode, flags, request.kill_privileges(), *reply.mutable_opened());
@@ -67,15 +108,21 @@ ErrnoOrVoid Open(OperationContext& context, const rpc::OpenRequest& request, rpc
 ErrnoOrVoid Create(OperationContext& context, const rpc::CreateRequest& request,
                    rpc::Reply& reply) {
   POSTERN_ASSIGN_OR_RETURN(const PathComponent name, PathComponent::Parse(request.name()));
-  POSTERN_ASSIGN_OR_RETURN(int flags, FileOpenFlags(request.flags()));
-  flags &= ~O_DIRECTORY;
+  POSTERN_RETURN_IF_ERROR(CheckSecurityContext(context, request.has_security_context()));
   POSTERN_ASSIGN_OR_RETURN(const PinnedInode parent, Pin(context, NodeId(request.parent())));
+  const bool readonly = context.filesystem.options().readonly;
+  if (readonly) POSTERN_RETURN_IF_ERROR(CheckExists(parent, name));
+  POSTERN_ASSIGN_OR_RETURN(int flags, FileOpenFlags(request.flags(), context.filesystem.options()));
+  flags &= ~O_DIRECTORY;
+  rpc::CreatedFile& created = *reply.mutable_created();
+  if (readonly) return OpenExisting(context, parent, name, flags, false, created);
   // Both shares first: with the budget used up nothing must have been made.
   BudgetedFd file, path;
   POSTERN_ASSIGN_OR_RETURN(file.share, context.filesystem.budget().Take());
   POSTERN_ASSIGN_OR_RETURN(path.share, context.filesystem.budget().Take());
   {
     POSTERN_ASSIGN_OR_RETURN(const ScopedCredentials guard, ActAs(context, request.credentials()));
+    const ScopedUmask mask(ServesAcls(context), request.umask());
     ErrnoOr<UniqueFd> made =
         OpenBeneath(parent.fd(), name, flags | O_CREAT | O_EXCL, request.mode() & 07777);
     if (!made.ok() && (made.error() != Errno(EEXIST) || (request.flags() & O_EXCL) != 0)) {
@@ -83,27 +130,47 @@ ErrnoOrVoid Create(OperationContext& context, const rpc::CreateRequest& request,
     }
     if (made.ok()) file.fd = std::move(*made);
   }
-  rpc::CreatedFile& created = *reply.mutable_created();
   if (!file.fd) {
     file = {};
     path = {};
     return OpenExisting(context, parent, name, flags, request.kill_privileges(), created);
   }
-
-  // The entry is that of the new file itself: the name may mean another one by now.
-  POSTERN_ASSIGN_OR_RETURN(path.fd, context.filesystem.proc_fd().OpenPath(file.fd.get()));
-  struct statx status;
-  POSTERN_ASSIGN_OR_RETURN(const InodeRef inode,
-                           AddInode(context, *parent.inode, std::move(path), status));
-  const ErrnoOrVoid opened =
-      AnswerOpened(context, inode->id(), flags, std::move(file), *created.mutable_opened());
-  if (!opened.ok()) {
-    UndoLookUp(context, inode);
-    return opened;
+  if (request.has_security_context()) {
+    const ErrnoOrVoid labelled =
+        SetSecurityContext(context, request.security_context(), file.fd.get());
+    if (!labelled.ok()) {
+      (void)unlinkat(parent.fd(), name.c_str(), 0);
+      return labelled;
+    }
   }
-  FillEntry(parent.inode->identity(), *inode, status, context.filesystem.ids(),
-            *created.mutable_entry());
-  return {};
+  return AnswerCreated(context, parent, flags, std::move(file), std::move(path), /*has_name=*/true,
+                       created);
+}
+
+ErrnoOrVoid CreateTemporaryFile(OperationContext& context,
+                                const rpc::CreateTemporaryFileRequest& request, rpc::Reply& reply) {
+  POSTERN_RETURN_IF_ERROR(CheckSecurityContext(context, request.has_security_context()));
+  POSTERN_ASSIGN_OR_RETURN(int flags, FileOpenFlags(request.flags(), context.filesystem.options()));
+  flags &= ~(O_DIRECTORY | O_TRUNC);
+  POSTERN_ASSIGN_OR_RETURN(const PinnedInode parent, Pin(context, NodeId(request.parent())));
+  BudgetedFd file, path;
+  POSTERN_ASSIGN_OR_RETURN(file.share, context.filesystem.budget().Take());
+  POSTERN_ASSIGN_OR_RETURN(path.share, context.filesystem.budget().Take());
+  {
+    POSTERN_ASSIGN_OR_RETURN(const ScopedCredentials guard, ActAs(context, request.credentials()));
+    const ScopedUmask mask(ServesAcls(context), request.umask());
+    // "." of an O_PATH descriptor is the directory itself, or ENOTDIR. O_EXCL means here that the
+    // file never gets a name.
+    const int exclusive = static_cast<int>(request.flags() & O_EXCL);
+    file.fd.Reset(openat(parent.fd(), ".", flags | exclusive | O_TMPFILE | O_CLOEXEC,
+                         request.mode() & 07777));
+    if (!file.fd) return Errno::Last();
+  }
+  if (request.has_security_context()) {
+    POSTERN_RETURN_IF_ERROR(SetSecurityContext(context, request.security_context(), file.fd.get()));
+  }
+  return AnswerCreated(context, parent, flags, std::move(file), std::move(path), /*has_name=*/false,
+                       *reply.mutable_created());
 }
 
 ErrnoOrVoid Release(OperationContext& context, const rpc::ReleaseRequest& request, rpc::Reply&) {

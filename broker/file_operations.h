@@ -1,4 +1,5 @@
-// Operations on files: OPEN, CREATE, RELEASE and SYNCFS. Their data the worker moves itself.
+// Operations on files: OPEN, CREATE, TMPFILE, RELEASE and SYNCFS. Their data the worker moves
+// itself.
 #ifndef POSTERN_BROKER_FILE_OPERATIONS_H_
 #define POSTERN_BROKER_FILE_OPERATIONS_H_
 
@@ -11,6 +12,8 @@ namespace postern::operations {
 
 ErrnoOrVoid Open(OperationContext& context, const rpc::OpenRequest& request, rpc::Reply& reply);
 ErrnoOrVoid Create(OperationContext& context, const rpc::CreateRequest& request, rpc::Reply& reply);
+ErrnoOrVoid CreateTemporaryFile(OperationContext& context,
+                                const rpc::CreateTemporaryFileRequest& request, rpc::Reply& reply);
 ErrnoOrVoid Release(OperationContext& context, const rpc::ReleaseRequest& request,
                     rpc::Reply& reply);
 ErrnoOrVoid SyncFilesystem(OperationContext& context, const rpc::SyncFilesystemRequest& request,

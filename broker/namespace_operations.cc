@@ -10,7 +10,9 @@
 
 #include "broker/attributes.h"
 #include "broker/caller.h"
+#include "broker/extended_attributes.h"
 #include "broker/lookup.h"
+#include "broker/thread_state.h"
 #include "common/path_component.h"
 
 namespace postern::operations {
@@ -25,6 +27,46 @@ ErrnoOrVoid AnswerEntry(OperationContext& context, const PinnedInode& parent,
   FillEntry(parent.inode->identity(), *inode, status, context.filesystem.ids(),
             *reply.mutable_entry());
   return {};
+}
+
+// Labels the object of `name`, which has just been made, and answers its entry.
+ErrnoOrVoid AnswerLabelled(OperationContext& context, const PinnedInode& parent,
+                           const PathComponent& name, const rpc::SecurityContext& security,
+                           mode_t type, rpc::Reply& reply) {
+  struct statx status;
+  POSTERN_ASSIGN_OR_RETURN(const InodeRef inode, LookUp(context, parent, name, status));
+  const auto label = [&]() -> ErrnoOrVoid {
+    // Somebody else who may write to the directory can have exchanged the object for another one's
+    // name: that one doesn't get a label which was meant for a new object.
+    const bool sole = S_ISDIR(type) || status.stx_nlink == 1;
+    if (inode->type() != (type & S_IFMT) || !sole) return Errno(ESTALE);
+    POSTERN_ASSIGN_OR_RETURN(const InodeDescriptor path, OpenPath(context, *inode));
+    POSTERN_RETURN_IF_ERROR(SetSecurityContext(context, security, path.get()));
+    return StatDescriptor(path.get(), status);
+  };
+  const ErrnoOrVoid labelled = label();
+  if (!labelled.ok()) {
+    UndoLookUp(context, inode);
+    return labelled;
+  }
+  FillEntry(parent.inode->identity(), *inode, status, context.filesystem.ids(),
+            *reply.mutable_entry());
+  return {};
+}
+
+// The end of each request that has made an object of `type`. If it is to have a security context
+// and can't have it, it goes again: nobody must find it without.
+template <typename Request>
+ErrnoOrVoid AnswerMade(OperationContext& context, const PinnedInode& parent,
+                       const PathComponent& name, const Request& request, mode_t type,
+                       rpc::Reply& reply) {
+  if (!request.has_security_context()) return AnswerEntry(context, parent, name, reply);
+  const ErrnoOrVoid answered =
+      AnswerLabelled(context, parent, name, request.security_context(), type, reply);
+  if (!answered.ok() && answered.error() != Errno(ESTALE)) {
+    (void)unlinkat(parent.fd(), name.c_str(), S_ISDIR(type) ? AT_REMOVEDIR : 0);
+  }
+  return answered;
 }
 
 ErrnoOrVoid Remove(OperationContext& context, uint64_t parent_id, const std::string& bytes,
@@ -54,34 +96,40 @@ ErrnoOrVoid MakeNode(OperationContext& context, const rpc::MakeNodeRequest& requ
                      rpc::Reply& reply) {
   POSTERN_ASSIGN_OR_RETURN(const PathComponent name, PathComponent::Parse(request.name()));
   if (S_ISDIR(request.mode())) return Errno(EPERM);  // As mknod(2).
+  const mode_t type = (request.mode() & S_IFMT) == 0 ? S_IFREG : request.mode() & S_IFMT;
   // What the kernel's device numbers have room for (new_encode_dev): beyond, another device would
   // be made.
   if (request.rdev_major() > 0xfff || request.rdev_minor() > 0xfffff) return Errno(EINVAL);
+  POSTERN_RETURN_IF_ERROR(CheckSecurityContext(context, request.has_security_context()));
   POSTERN_ASSIGN_OR_RETURN(const PinnedInode parent, Pin(context, NodeId(request.parent())));
   {
     POSTERN_ASSIGN_OR_RETURN(const ScopedCredentials guard, ActAs(context, request.credentials()));
+    const ScopedUmask mask(ServesAcls(context), request.umask());
     POSTERN_RETURN_IF_ERROR(
         CheckSyscall(mknodat(parent.fd(), name.c_str(), request.mode() & (S_IFMT | kPermissionBits),
                              makedev(request.rdev_major(), request.rdev_minor()))));
   }
-  return AnswerEntry(context, parent, name, reply);
+  return AnswerMade(context, parent, name, request, type, reply);
 }
 
 ErrnoOrVoid MakeDirectory(OperationContext& context, const rpc::MakeDirectoryRequest& request,
                           rpc::Reply& reply) {
   POSTERN_ASSIGN_OR_RETURN(const PathComponent name, PathComponent::Parse(request.name()));
+  POSTERN_RETURN_IF_ERROR(CheckSecurityContext(context, request.has_security_context()));
   POSTERN_ASSIGN_OR_RETURN(const PinnedInode parent, Pin(context, NodeId(request.parent())));
   {
     POSTERN_ASSIGN_OR_RETURN(const ScopedCredentials guard, ActAs(context, request.credentials()));
+    const ScopedUmask mask(ServesAcls(context), request.umask());
     POSTERN_RETURN_IF_ERROR(
         CheckSyscall(mkdirat(parent.fd(), name.c_str(), request.mode() & kPermissionBits)));
   }
-  return AnswerEntry(context, parent, name, reply);
+  return AnswerMade(context, parent, name, request, S_IFDIR, reply);
 }
 
 ErrnoOrVoid Symlink(OperationContext& context, const rpc::SymlinkRequest& request,
                     rpc::Reply& reply) {
   POSTERN_ASSIGN_OR_RETURN(const PathComponent name, PathComponent::Parse(request.name()));
+  POSTERN_RETURN_IF_ERROR(CheckSecurityContext(context, request.has_security_context()));
   POSTERN_ASSIGN_OR_RETURN(const PinnedInode parent, Pin(context, NodeId(request.parent())));
   {
     POSTERN_ASSIGN_OR_RETURN(const ScopedCredentials guard, ActAs(context, request.credentials()));
@@ -89,7 +137,7 @@ ErrnoOrVoid Symlink(OperationContext& context, const rpc::SymlinkRequest& reques
     POSTERN_RETURN_IF_ERROR(
         CheckSyscall(symlinkat(request.target().c_str(), parent.fd(), name.c_str())));
   }
-  return AnswerEntry(context, parent, name, reply);
+  return AnswerMade(context, parent, name, request, S_IFLNK, reply);
 }
 
 ErrnoOrVoid Unlink(OperationContext& context, const rpc::UnlinkRequest& request, rpc::Reply&) {

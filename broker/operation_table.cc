@@ -5,6 +5,7 @@
 #include <cstddef>
 
 #include "broker/attribute_operations.h"
+#include "broker/data_operations.h"
 #include "broker/directory_operations.h"
 #include "broker/extended_attribute_operations.h"
 #include "broker/file_operations.h"
@@ -35,10 +36,6 @@ template <auto kAccessor, typename Message, auto kOperation>
 constexpr OperationRow Row(const char* name, uint32_t flags = 0) {
   return Row<kAccessor, &check::Nothing<Message>, kOperation>(name, flags);
 }
-template <typename Message>
-ErrnoOrVoid NotServedYet(OperationContext&, const Message&, rpc::Reply&) {
-  return Errno(EOPNOTSUPP);
-}
 constexpr OperationRow SessionRow(const char* name) {
   return {name, &check::Nothing<Request>, nullptr, kChangesSession};
 }
@@ -54,15 +51,15 @@ constexpr OperationRow RowOf(Request::OperationCase operation) {
     case Request::kLookup:           return Row<&Request::lookup, LookupRequest, &Lookup>("lookup");
     case Request::kForget:           return Row<&Request::forget, &check::Forget, &Forget>("forget", kNoReply);
     case Request::kGetAttributes:    return Row<&Request::get_attributes, GetAttributesRequest, &GetAttributes>("get_attributes");
-    case Request::kSetAttributes:    return Row<&Request::set_attributes, &check::SetAttributes, &SetAttributes>("set_attributes");
+    case Request::kSetAttributes:    return Row<&Request::set_attributes, &check::SetAttributes, &SetAttributes>("set_attributes", kChangesShare);
     case Request::kReadLink:         return Row<&Request::read_link, ReadLinkRequest, &ReadLink>("read_link");
-    case Request::kSymlink:          return Row<&Request::symlink, &check::Symlink, &Symlink>("symlink");
-    case Request::kMakeNode:         return Row<&Request::make_node, &check::MakeNode, &MakeNode>("make_node");
-    case Request::kMakeDirectory:    return Row<&Request::make_directory, &check::MakeDirectory, &MakeDirectory>("make_directory");
-    case Request::kUnlink:           return Row<&Request::unlink, UnlinkRequest, &Unlink>("unlink");
-    case Request::kRemoveDirectory:  return Row<&Request::remove_directory, RemoveDirectoryRequest, &RemoveDirectory>("remove_directory");
-    case Request::kRename:           return Row<&Request::rename, RenameRequest, &Rename>("rename");
-    case Request::kLink:             return Row<&Request::link, LinkRequest, &Link>("link");
+    case Request::kSymlink:          return Row<&Request::symlink, &check::Symlink, &Symlink>("symlink", kChangesShare);
+    case Request::kMakeNode:         return Row<&Request::make_node, &check::MakeNode, &MakeNode>("make_node", kChangesShare);
+    case Request::kMakeDirectory:    return Row<&Request::make_directory, &check::MakeDirectory, &MakeDirectory>("make_directory", kChangesShare);
+    case Request::kUnlink:           return Row<&Request::unlink, UnlinkRequest, &Unlink>("unlink", kChangesShare);
+    case Request::kRemoveDirectory:  return Row<&Request::remove_directory, RemoveDirectoryRequest, &RemoveDirectory>("remove_directory", kChangesShare);
+    case Request::kRename:           return Row<&Request::rename, RenameRequest, &Rename>("rename", kChangesShare);
+    case Request::kLink:             return Row<&Request::link, LinkRequest, &Link>("link", kChangesShare);
     case Request::kOpen:             return Row<&Request::open, OpenRequest, &Open>("open", kAnswersDescriptor);
     case Request::kCreate:           return Row<&Request::create, &check::Create, &Create>("create", kAnswersDescriptor);
     case Request::kRelease:          return Row<&Request::release, ReleaseRequest, &Release>("release", kMayBeSlow);
@@ -74,13 +71,13 @@ constexpr OperationRow RowOf(Request::OperationCase operation) {
     case Request::kAccess:           return Row<&Request::access, &check::Access, &Access>("access");
     case Request::kSyncFilesystem:   return Row<&Request::sync_filesystem, SyncFilesystemRequest, &SyncFilesystem>("sync_filesystem", kMayBeSlow);
     case Request::kGetExtendedAttribute: return Row<&Request::get_extended_attribute, &check::GetExtendedAttribute, &GetExtendedAttribute>("get_extended_attribute");
-    case Request::kSetExtendedAttribute: return Row<&Request::set_extended_attribute, &check::SetExtendedAttribute, &SetExtendedAttribute>("set_extended_attribute");
+    case Request::kSetExtendedAttribute: return Row<&Request::set_extended_attribute, &check::SetExtendedAttribute, &SetExtendedAttribute>("set_extended_attribute", kChangesShare);
     case Request::kListExtendedAttributes: return Row<&Request::list_extended_attributes, &check::ListExtendedAttributes, &ListExtendedAttributes>("list_extended_attributes");
-    case Request::kRemoveExtendedAttribute: return Row<&Request::remove_extended_attribute, &check::RemoveExtendedAttribute, &RemoveExtendedAttribute>("remove_extended_attribute");
-    case Request::kCreateTemporaryFile: return Row<&Request::create_temporary_file, CreateTemporaryFileRequest, &NotServedYet<CreateTemporaryFileRequest>>("create_temporary_file", kAnswersDescriptor);
-    case Request::kWriteFile: return Row<&Request::write_file, WriteFileRequest, &NotServedYet<WriteFileRequest>>("write_file", kMayBeSlow);
-    case Request::kAllocate: return Row<&Request::allocate, AllocateRequest, &NotServedYet<AllocateRequest>>("allocate", kMayBeSlow);
-    case Request::kCopyRange: return Row<&Request::copy_range, CopyRangeRequest, &NotServedYet<CopyRangeRequest>>("copy_range", kMayBeSlow);
+    case Request::kRemoveExtendedAttribute: return Row<&Request::remove_extended_attribute, &check::RemoveExtendedAttribute, &RemoveExtendedAttribute>("remove_extended_attribute", kChangesShare);
+    case Request::kCreateTemporaryFile: return Row<&Request::create_temporary_file, &check::CreateTemporaryFile, &CreateTemporaryFile>("create_temporary_file", kAnswersDescriptor | kChangesShare);
+    case Request::kWriteFile: return Row<&Request::write_file, &check::WriteFile, &WriteFile>("write_file", kMayBeSlow | kChangesShare);
+    case Request::kAllocate: return Row<&Request::allocate, AllocateRequest, &Allocate>("allocate", kMayBeSlow | kChangesShare);
+    case Request::kCopyRange: return Row<&Request::copy_range, &check::CopyRange, &CopyRange>("copy_range", kMayBeSlow | kChangesShare);
     case Request::OPERATION_NOT_SET: return {};
       // clang-format on
   }
@@ -114,6 +111,14 @@ static_assert(RowOf(static_cast<Request::OperationCase>(kRows)).name == nullptr,
               "operations after `copy_range`: raise kRows");
 
 }  // namespace
+
+ErrnoOrVoid RunOperation(const OperationRow& row, OperationContext& context,
+                         const rpc::Request& request, rpc::Reply& reply) {
+  if ((row.flags & kChangesShare) != 0 && context.filesystem.options().readonly) {
+    return Errno(EROFS);
+  }
+  return row.run(context, request, reply);
+}
 
 const OperationRow* FindOperation(Request::OperationCase operation) {
   const auto index = static_cast<size_t>(operation);

@@ -18,6 +18,9 @@ enum OperationFlags : uint32_t {
   kMayBeSlow = 1 << 2,
   // A reply without error carries one descriptor; any other reply carries none.
   kAnswersDescriptor = 1 << 3,
+  // Always writes to the share: EROFS in a read-only one, before anything is looked at. OPEN,
+  // OPENDIR, CREATE and ACCESS depend on what they ask for, and look themselves.
+  kChangesShare = 1 << 4,
 };
 
 struct OperationRow {
@@ -29,6 +32,10 @@ struct OperationRow {
                      rpc::Reply& reply) = nullptr;
   uint32_t flags = 0;
 };
+
+// Runs a request that its row's check has passed; not for kChangesSession.
+ErrnoOrVoid RunOperation(const OperationRow& row, OperationContext& context,
+                         const rpc::Request& request, rpc::Reply& reply);
 
 // Null for OPERATION_NOT_SET and for whatever rpc.proto doesn't define.
 const OperationRow* FindOperation(rpc::Request::OperationCase operation);

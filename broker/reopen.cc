@@ -4,14 +4,6 @@
 
 namespace postern {
 
-ErrnoOr<int> FileOpenFlags(uint32_t guest_flags) {
-  constexpr uint32_t kKnown =
-      O_ACCMODE | O_TRUNC | O_SYNC | O_DSYNC | O_NONBLOCK | O_LARGEFILE | O_DIRECTORY;
-  const int flags = static_cast<int>(guest_flags & kKnown);
-  if ((flags & O_ACCMODE) == O_ACCMODE) return Errno(EINVAL);
-  return flags;
-}
-
 ErrnoOr<UniqueFd> ProcFd::ReopenUnchecked(int fd, int flags) const {
   UniqueFd opened(openat(directory(), DescriptorName(fd).c_str(), flags | O_CLOEXEC));
   if (!opened) return Errno::Last();

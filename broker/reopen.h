@@ -11,13 +11,6 @@
 
 namespace postern {
 
-// The guest's open(2) flags that the broker passes on. Masked out are O_CREAT, O_EXCL, O_TMPFILE
-// and O_PATH, which would make it another operation; O_APPEND, since the worker writes at offsets;
-// O_NOFOLLOW, since reopening follows a magic link; O_NOATIME and O_DIRECT, as virtiofsd does
-// without an option; and whatever isn't known. EINVAL for the access mode 3, which Linux gives a
-// meaning of its own.
-ErrnoOr<int> FileOpenFlags(uint32_t guest_flags);
-
 // The name of a descriptor in /proc/self/fd.
 class DescriptorName {
  public:

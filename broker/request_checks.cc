@@ -4,6 +4,7 @@ namespace postern::request_checks {
 namespace {
 
 constexpr uint32_t kMaxMode = 07777;
+constexpr uint32_t kMaxUmask = 0777;
 constexpr uint32_t kNanosecondsPerSecond = 1'000'000'000;
 
 // Absent credentials would read as root's.
@@ -35,6 +36,25 @@ const char* CheckXattrName(const std::string& name) {
   return nullptr;
 }
 
+const char* CheckSecurityContext(const rpc::SecurityContext& context) {
+  const size_t size = context.value().size();
+  if (size < 1 || size > kMaxXattrValueBytes) return "a security context's size";
+  return CheckXattrName(context.name());
+}
+
+// What all requests that make something have in common.
+template <typename Request>
+const char* CheckMaking(const Request& request) {
+  if (const char* wrong = CheckCredentials(request)) return wrong;
+  return request.has_security_context() ? CheckSecurityContext(request.security_context())
+                                        : nullptr;
+}
+template <typename Request>
+const char* CheckMakingWithUmask(const Request& request) {
+  if (request.umask() > kMaxUmask) return "a umask with more than permissions";
+  return CheckMaking(request);
+}
+
 const char* CheckXattrRoom(uint32_t size) {
   return size <= kMaxXattrValueBytes ? nullptr : "too much room for an extended attribute";
 }
@@ -62,18 +82,31 @@ const char* Symlink(const rpc::SymlinkRequest& request) {
   const std::string& target = request.target();
   if (target.empty() || target.size() > kMaxSymlinkTargetBytes) return "a symlink target's size";
   if (target.find('\0') != std::string::npos) return "a NUL in a symlink target";
-  return CheckCredentials(request);
+  return CheckMaking(request);
 }
 
-const char* MakeNode(const rpc::MakeNodeRequest& request) { return CheckCredentials(request); }
+const char* MakeNode(const rpc::MakeNodeRequest& request) { return CheckMakingWithUmask(request); }
 
 const char* MakeDirectory(const rpc::MakeDirectoryRequest& request) {
-  return CheckCredentials(request);
+  return CheckMakingWithUmask(request);
 }
 
 const char* Access(const rpc::AccessRequest& request) { return CheckCredentials(request); }
 
-const char* Create(const rpc::CreateRequest& request) { return CheckCredentials(request); }
+const char* Create(const rpc::CreateRequest& request) { return CheckMakingWithUmask(request); }
+
+const char* CreateTemporaryFile(const rpc::CreateTemporaryFileRequest& request) {
+  return CheckMakingWithUmask(request);
+}
+
+const char* WriteFile(const rpc::WriteFileRequest& request) {
+  const size_t size = request.data().size();
+  return size >= 1 && size <= kMaxWriteBytes ? nullptr : "a write's size";
+}
+
+const char* CopyRange(const rpc::CopyRangeRequest& request) {
+  return request.length() <= kMaxCopyBytes ? nullptr : "the length of a copy";
+}
 
 const char* GetExtendedAttribute(const rpc::GetExtendedAttributeRequest& request) {
   if (const char* wrong = CheckXattrName(request.name())) return wrong;

@@ -13,8 +13,10 @@ namespace postern::request_checks {
 inline constexpr int kMaxSupplementaryGids = 32;
 inline constexpr int kMaxForgetItems = 4096;
 inline constexpr size_t kMaxSymlinkTargetBytes = 4095;  // PATH_MAX less its NUL.
-inline constexpr size_t kMaxXattrNameBytes = 255;       // XATTR_NAME_MAX
-inline constexpr size_t kMaxXattrValueBytes = 65536;    // XATTR_SIZE_MAX, XATTR_LIST_MAX
+inline constexpr size_t kMaxWriteBytes = 65536;
+inline constexpr uint64_t kMaxCopyBytes = 64 << 20;
+inline constexpr size_t kMaxXattrNameBytes = 255;     // XATTR_NAME_MAX
+inline constexpr size_t kMaxXattrValueBytes = 65536;  // XATTR_SIZE_MAX, XATTR_LIST_MAX
 
 template <typename Request>
 const char* Nothing(const Request&) {
@@ -27,6 +29,9 @@ const char* MakeNode(const rpc::MakeNodeRequest& request);
 const char* MakeDirectory(const rpc::MakeDirectoryRequest& request);
 const char* Access(const rpc::AccessRequest& request);
 const char* Create(const rpc::CreateRequest& request);
+const char* CreateTemporaryFile(const rpc::CreateTemporaryFileRequest& request);
+const char* WriteFile(const rpc::WriteFileRequest& request);
+const char* CopyRange(const rpc::CopyRangeRequest& request);
 const char* GetExtendedAttribute(const rpc::GetExtendedAttributeRequest& request);
 const char* SetExtendedAttribute(const rpc::SetExtendedAttributeRequest& request);
 const char* ListExtendedAttributes(const rpc::ListExtendedAttributesRequest& request);

@@ -204,7 +204,7 @@ ErrnoOrVoid BrokerService::Process(Link& link, ThreadState& thread) {
       result = Errno(EIO);
     } else {
       OperationContext context{filesystem_, *session, *thread.scratch};
-      result = row.run(context, request, *reply);
+      result = RunOperation(row, context, request, *reply);
       file = std::move(context.reply_file);
     }
     reply->set_id(request.id());

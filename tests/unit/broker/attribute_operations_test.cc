@@ -41,6 +41,22 @@ TEST_F(AttributeOperationsTest, GetAttributesOfTheRoot) {
   EXPECT_EQ(Run(request), EBADF);
 }
 
+TEST_F(AttributeOperationsTest, BirthTimeOnlyIfAsked) {
+  share_.Write("file");
+  struct statx status;
+  ASSERT_EQ(statx(AT_FDCWD, share_.Path("file").c_str(), 0, STATX_BTIME, &status), 0);
+  ASSERT_NE(status.stx_mask & STATX_BTIME, 0u) << "this filesystem doesn't know it";
+  rpc::Request request;
+  request.mutable_get_attributes()->set_node_id(Lookup("file"));
+  EXPECT_FALSE(reply_.entry().attributes().has_birth_time());
+  EXPECT_EQ(Run(request), 0);
+  EXPECT_FALSE(reply_.attributes().has_birth_time());
+  request.mutable_get_attributes()->set_with_birth_time(true);
+  EXPECT_EQ(Run(request), 0);
+  EXPECT_EQ(reply_.attributes().birth_time().seconds(), status.stx_btime.tv_sec);
+  EXPECT_EQ(reply_.attributes().birth_time().nanoseconds(), status.stx_btime.tv_nsec);
+}
+
 TEST_F(AttributeOperationsTest, SetsTheModeOfFilesAndDirectories) {
   share_.Write("file");
   rpc::Request request = SetOf(Lookup("file"));

@@ -5,33 +5,12 @@
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 
-#include <cstring>
-
+#include "tests/unit/broker/acl_bytes.h"
 #include "tests/unit/broker/filesystem_fixture.h"
 #include "tests/unit/broker/xattr_rules.h"
 
 namespace postern {
 namespace {
-
-// An ACL by which group 2345 may do what `bits` says; user, group, mask and others: everything.
-std::string AclForGroup(uint16_t bits) {
-  std::string acl;
-  const auto append = [&acl](auto value) {
-    acl.append(reinterpret_cast<const char*>(&value), sizeof(value));  // Little endian, as here.
-  };
-  const auto entry = [&](uint16_t tag, uint16_t mode, uint32_t id) {
-    append(tag);
-    append(mode);
-    append(id);
-  };
-  append(uint32_t{2});  // POSIX_ACL_XATTR_VERSION
-  entry(0x01, 7, 0xffffffff);
-  entry(0x04, 7, 0xffffffff);
-  entry(0x08, bits, 2345);
-  entry(0x10, 7, 0xffffffff);
-  entry(0x20, 7, 0xffffffff);
-  return acl;
-}
 
 // VFS_CAP_REVISION_2, capability 0 permitted.
 std::string FileCapability() {

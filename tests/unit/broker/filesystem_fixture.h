@@ -107,7 +107,7 @@ class FilesystemTest : public testing::Test {
     context_->reply_file.reset();
     const OperationRow* row = FindOperation(request.operation_case());
     EXPECT_EQ(row->check(request), nullptr);
-    return row->run(*context_, request, reply_).errno_value();
+    return RunOperation(*row, *context_, request, reply_).errno_value();
   }
 
   static rpc::Request LookupOf(uint64_t parent, const std::string& name) {

@@ -5,6 +5,7 @@
 #include <fstream>
 #include <map>
 #include <regex>
+#include <set>
 #include <string>
 
 namespace postern {
@@ -53,6 +54,27 @@ TEST(OperationTable, OnlyForgetHasNoReplyAndOnlyOpeningOnesBringDescriptors) {
     const bool opens = name == "open" || name == "create" || name == "create_temporary_file";
     EXPECT_EQ((row->flags & kAnswersDescriptor) != 0, opens) << name;
     EXPECT_EQ((row->flags & kChangesSession) != 0, name == "initialize" || name == "reset") << name;
+  }
+}
+
+TEST(OperationTable, WhatChangesTheShareIsMarked) {
+  const std::set<std::string> changing = {"set_attributes",
+                                          "symlink",
+                                          "make_node",
+                                          "make_directory",
+                                          "unlink",
+                                          "remove_directory",
+                                          "rename",
+                                          "link",
+                                          "set_extended_attribute",
+                                          "remove_extended_attribute",
+                                          "create_temporary_file",
+                                          "write_file",
+                                          "allocate",
+                                          "copy_range"};
+  for (const auto& [number, name] : DefinedOperations()) {
+    const OperationRow* row = FindOperation(static_cast<rpc::Request::OperationCase>(number));
+    EXPECT_EQ((row->flags & kChangesShare) != 0, changing.count(name) != 0) << name;
   }
 }
 

@@ -33,6 +33,8 @@ TEST(RequestChecks, AtMost32SupplementaryGroups) {
   EXPECT_NE(check::MakeDirectory(WithCredentials<rpc::MakeDirectoryRequest>(33)), nullptr);
   EXPECT_NE(check::MakeNode(WithCredentials<rpc::MakeNodeRequest>(33)), nullptr);
   EXPECT_NE(check::Create(WithCredentials<rpc::CreateRequest>(33)), nullptr);
+  EXPECT_NE(check::CreateTemporaryFile(WithCredentials<rpc::CreateTemporaryFileRequest>(33)),
+            nullptr);
   EXPECT_NE(check::Access(WithCredentials<rpc::AccessRequest>(33)), nullptr);
 }
 
@@ -40,6 +42,7 @@ TEST(RequestChecks, MissingCredentialsAreNotTakenForRoots) {
   EXPECT_NE(check::MakeDirectory(rpc::MakeDirectoryRequest()), nullptr);
   EXPECT_NE(check::MakeNode(rpc::MakeNodeRequest()), nullptr);
   EXPECT_NE(check::Create(rpc::CreateRequest()), nullptr);
+  EXPECT_NE(check::CreateTemporaryFile(rpc::CreateTemporaryFileRequest()), nullptr);
   EXPECT_NE(check::Access(rpc::AccessRequest()), nullptr);
   rpc::SymlinkRequest symlink;
   symlink.set_target("x");
@@ -85,6 +88,70 @@ TEST(RequestChecks, NanosecondsAreLessThanASecond) {
   EXPECT_NE(check::SetAttributes(request), nullptr);
   request.mutable_mtime()->mutable_at()->set_nanoseconds((1u << 30) - 1);  // UTIME_NOW
   EXPECT_NE(check::SetAttributes(request), nullptr);
+}
+
+template <typename Request>
+void ExpectUmaskChecked(const char* (*checks)(const Request&)) {
+  Request request = WithCredentials<Request>();
+  request.set_umask(0777);
+  EXPECT_EQ(checks(request), nullptr);
+  request.set_umask(01000);
+  EXPECT_NE(checks(request), nullptr);
+}
+
+TEST(RequestChecks, UmaskIsPermissionsOnly) {
+  ExpectUmaskChecked(&check::MakeNode);
+  ExpectUmaskChecked(&check::MakeDirectory);
+  ExpectUmaskChecked(&check::Create);
+  ExpectUmaskChecked(&check::CreateTemporaryFile);
+}
+
+template <typename Request>
+void ExpectSecurityContextChecked(const char* (*checks)(const Request&), Request request) {
+  rpc::SecurityContext& context = *request.mutable_security_context();
+  context.set_name("x");
+  EXPECT_NE(checks(request), nullptr) << "no value";
+  context.set_value(std::string(65536, 'x'));
+  EXPECT_EQ(checks(request), nullptr);
+  context.set_value(std::string(65537, 'x'));
+  EXPECT_NE(checks(request), nullptr);
+  context.set_value("x");
+  context.set_name("");
+  EXPECT_NE(checks(request), nullptr);
+  context.set_name(std::string(256, 'x'));
+  EXPECT_NE(checks(request), nullptr);
+  context.set_name(std::string("a\0b", 3));
+  EXPECT_NE(checks(request), nullptr);
+}
+
+TEST(RequestChecks, SecurityContextHasANameAndAValueInTheirBounds) {
+  ExpectSecurityContextChecked(&check::MakeNode, WithCredentials<rpc::MakeNodeRequest>());
+  ExpectSecurityContextChecked(&check::MakeDirectory, WithCredentials<rpc::MakeDirectoryRequest>());
+  ExpectSecurityContextChecked(&check::Create, WithCredentials<rpc::CreateRequest>());
+  ExpectSecurityContextChecked(&check::CreateTemporaryFile,
+                               WithCredentials<rpc::CreateTemporaryFileRequest>());
+  auto symlink = WithCredentials<rpc::SymlinkRequest>();
+  symlink.set_target("x");
+  ExpectSecurityContextChecked(&check::Symlink, symlink);
+}
+
+TEST(RequestChecks, WriteIsOneTo65536Bytes) {
+  rpc::WriteFileRequest request;
+  EXPECT_NE(check::WriteFile(request), nullptr);
+  request.set_data("x");
+  EXPECT_EQ(check::WriteFile(request), nullptr);
+  request.set_data(std::string(65536, 'x'));
+  EXPECT_EQ(check::WriteFile(request), nullptr);
+  request.set_data(std::string(65537, 'x'));
+  EXPECT_NE(check::WriteFile(request), nullptr);
+}
+
+TEST(RequestChecks, CopyIsAtMost64Mebibytes) {
+  rpc::CopyRangeRequest request;
+  request.set_length(64 << 20);
+  EXPECT_EQ(check::CopyRange(request), nullptr);
+  request.set_length((64 << 20) + 1);
+  EXPECT_NE(check::CopyRange(request), nullptr);
 }
 
 template <typename Request>
