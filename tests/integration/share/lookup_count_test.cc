@@ -115,6 +115,8 @@ TEST_F(LookupCountTest, FailedRequestsCountNothing) {
 
 TEST_F(LookupCountTest, ReplacedFileGetsAnotherNodeWhileTheOldOneLives) {
   ASSERT_OK_AND_ASSIGN(const fuse_entry_out old, fuse().Lookup(kRoot, "file"));
+  // A deleted file lives on as an open one; a file handle alone doesn't keep it.
+  ASSERT_OK(fuse().Open(NodeOf(old), O_RDONLY));
   ASSERT_EQ(unlink(Host("file").c_str()), 0);
   WriteHost("file", "another");
   ASSERT_OK_AND_ASSIGN(const fuse_entry_out replaced, fuse().Lookup(kRoot, "file"));

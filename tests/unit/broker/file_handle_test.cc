@@ -6,6 +6,7 @@
 #include <thread>
 #include <vector>
 
+#include "broker/attributes.h"
 #include "broker/lookup.h"
 #include "tests/unit/broker/filesystem_fixture.h"
 
@@ -150,6 +151,41 @@ TEST_F(FileHandleTest, OpenFileStaysUsableThroughItsNodeAfterItWasDeleted) {
   EXPECT_EQ(GetAttributes(node), 0) << "the other open file is there still";
   EXPECT_EQ(Release(node, again), 0);
   EXPECT_EQ(GetAttributes(node), ESTALE);
+}
+
+// Some filesystems open a deleted file's handle while somebody has the file open; others don't.
+TEST_F(FileHandleTest, NodeWhoseHandleIsStaleIsReachedThroughItsOpenFile) {
+  share_.Write("gone");
+  struct statx status;
+  UniqueFd gone = OpenPathTo(share_.Path("gone"));
+  ASSERT_TRUE(StatDescriptor(gone.get(), status).ok());
+  FileHandle handle;
+  ASSERT_TRUE(handle.Set(gone.get()).ok());
+  InodeParts parts{.key = {IdentityOf(status), handle.view()},
+                   .type = S_IFREG,
+                   .path = {},
+                   .mount = (*session_->inodes.Get(kRootNodeId))->mount()};
+  const NodeId node = (*session_->inodes.InsertOrFind(std::move(parts)))->id();
+  gone.Reset();
+  unlink(share_.Path("gone").c_str());
+  ASSERT_EQ(GetAttributes(node.value()), ESTALE);
+  // What stands for the open file.
+  share_.Write("file", "text");
+  BudgetedFd fd;
+  fd.fd.Reset(open(share_.Path("file").c_str(), O_RDWR | O_CLOEXEC));
+  const auto file = session_->open_files.Insert(
+      std::make_shared<OpenFile>(node, OpenFile::Kind::kFile, O_RDWR, std::move(fd)));
+  ASSERT_TRUE(file.ok());
+
+  ASSERT_EQ(GetAttributes(node.value()), 0);
+  EXPECT_EQ(reply_.attributes().size(), 4u);
+  EXPECT_EQ(SetMode(node.value(), 0600), 0);
+  EXPECT_EQ(SetSize(node.value(), 1), 0);
+  ASSERT_EQ(Open(node.value()), 0);
+  EXPECT_EQ(Release(node.value(), reply_.opened().open_file_id()), 0);
+  EXPECT_EQ(share_.Read("file"), "t");
+  EXPECT_EQ(Release(node.value(), file->value()), 0);
+  EXPECT_EQ(GetAttributes(node.value()), ESTALE);
 }
 
 TEST_F(FileHandleTest, OpenDirectoryStaysUsableThroughItsNodeAfterItWasRemoved) {

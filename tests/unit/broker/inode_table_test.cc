@@ -131,6 +131,47 @@ TEST_F(InodeTableTest, OperationInProgressKeepsItsInodeAcrossForget) {
   EXPECT_GE(fcntl(kept->Descriptor()->get(), F_GETFD), 0) << "closed under an operation";
 }
 
+constexpr std::byte kBytes[] = {std::byte{1}, std::byte{2}, std::byte{3}};
+constexpr FileHandleView kHandle{7, kBytes};
+
+TEST_F(InodeTableTest, InodeWithAHandleIsFoundByItAndNotByItsIdentity) {
+  InodeParts parts = PartsOf({1, 2, 3});
+  parts.key.handle = kHandle;
+  const NodeId id = (*table_->InsertOrFind(std::move(parts)))->id();
+  EXPECT_EQ(table_->FindAndCount({{1, 2, 3}, kHandle}, S_IFREG, table_->Now())->id(), id);
+  EXPECT_FALSE(Find({1, 2, 3}));
+  const FileHandleView other_type{8, kBytes};
+  EXPECT_FALSE(table_->FindAndCount({{1, 2, 3}, other_type}, S_IFREG, table_->Now()));
+  const FileHandleView shorter{7, std::span(kBytes).first(2)};
+  EXPECT_FALSE(table_->FindAndCount({{1, 2, 3}, shorter}, S_IFREG, table_->Now()));
+  EXPECT_FALSE(table_->FindAndCount({{1, 2, 4}, kHandle}, S_IFREG, table_->Now())) << "bind mount";
+}
+
+// The name came to mean another file between statx and name_to_handle_at.
+TEST_F(InodeTableTest, InodeOfTheHandleThatIsNotWhatTheStatSawIsNotReported) {
+  InodeParts parts = PartsOf({1, 2, 3});
+  parts.key.handle = kHandle;
+  const NodeId id = (*table_->InsertOrFind(std::move(parts)))->id();
+  EXPECT_FALSE(table_->FindAndCount({{1, 9, 3}, kHandle}, S_IFREG, table_->Now()));
+  EXPECT_FALSE(table_->FindAndCount({{1, 2, 3}, kHandle}, S_IFDIR, table_->Now()));
+  EXPECT_EQ(table_->LookupCountForTest(id), 1u);
+}
+
+TEST_F(InodeTableTest, HandleGivenToAFileOfAnotherTypeMakesANewNode) {
+  InodeParts file = PartsOf({1, 2, 3});
+  file.key.handle = kHandle;
+  const NodeId old = (*table_->InsertOrFind(std::move(file)))->id();
+  InodeParts device = PartsOf({1, 2, 3}, S_IFCHR);
+  device.key.handle = kHandle;
+  const InodeRef fresh = *table_->InsertOrFind(std::move(device));
+  EXPECT_NE(fresh->id(), old);
+  EXPECT_EQ(fresh->type(), mode_t{S_IFCHR});
+  EXPECT_TRUE(table_->Get(old).ok());
+  table_->Forget(old, 1);
+  EXPECT_EQ(table_->FindAndCount({{1, 2, 3}, kHandle}, S_IFCHR, table_->Now())->id(), fresh->id())
+      << "forgetting the old one took the new one's place in the index";
+}
+
 // The file that had the number at statx time was deleted, and the number given to a new file, which
 // another thread looked up before this one came to the table.
 TEST_F(InodeTableTest, InodeAddedAfterTheStatIsNotTakenForWhatTheStatSaw) {

@@ -62,6 +62,19 @@ TEST_F(OpenFileTableTest, IdOfTheOtherKindIsBad) {
   EXPECT_EQ(table_->size(), 2u);
 }
 
+TEST_F(OpenFileTableTest, NodeHasAnOpenFileUntilTheLastIsReleased) {
+  EXPECT_EQ(table_->AnyOf(kNode), nullptr);
+  const OpenFileId file = Insert(Kind::kFile);
+  const OpenFileId directory = Insert(Kind::kDirectory);
+  EXPECT_EQ(table_->AnyOf(kOtherNode), nullptr);
+  EXPECT_EQ(table_->AnyOf(NodeId(kNode.value() - 1)), nullptr);
+  EXPECT_NE(table_->AnyOf(kNode), nullptr);
+  ASSERT_TRUE(table_->Remove(file, kNode, Kind::kFile).ok());
+  EXPECT_EQ(table_->AnyOf(kNode), *table_->Get(directory, kNode));
+  ASSERT_TRUE(table_->Remove(directory, kNode, Kind::kDirectory).ok());
+  EXPECT_EQ(table_->AnyOf(kNode), nullptr);
+}
+
 TEST_F(OpenFileTableTest, UnknownIdsAreBad) {
   EXPECT_EQ(table_->Get(OpenFileId(0), kNode).errno_value(), EBADF);
   EXPECT_EQ(table_->Get(OpenFileId(15), kNode).errno_value(), EBADF);
