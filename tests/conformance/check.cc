@@ -7,6 +7,17 @@ std::vector<Check> AllChecks() {
   AddNameChecks(checks);
   AddTypeChecks(checks);
   AddRenameChecks(checks);
+  AddCreationChecks(checks);
+  AddAttributeChecks(checks);
+  AddTimeChecks(checks);
+  AddSetIdChecks(checks);
+  AddDataChecks(checks);
+  AddSpaceChecks(checks);
+  AddUnlinkedChecks(checks);
+  AddDirectoryChecks(checks);
+  AddPermissionChecks(checks);
+  AddXattrChecks(checks);
+  AddAclChecks(checks);
   return checks;
 }
 
