@@ -156,8 +156,8 @@ class ExtendedAttributeOfTypeTest : public ExtendedAttributeTest,
                                     public testing::WithParamInterface<mode_t> {
  protected:
   void SetUp() override {
-    POSTERN_SKIP_UNLESS_ROOT();
     ExtendedAttributeTest::SetUp();
+    POSTERN_SKIP_UNLESS_ROOT();
     MakeOfType("object", GetParam());
   }
   // Set, get and remove of one name by the operations answer what they answer to a local process.

@@ -12,8 +12,8 @@ using config::IdRule;
 class IdTranslationTest : public FilesystemTest {
  protected:
   void SetUp() override {
-    POSTERN_SKIP_UNLESS_ROOT();
     FilesystemTest::SetUp();
+    POSTERN_SKIP_UNLESS_ROOT();
     ASSERT_EQ(chmod(share_.Path().c_str(), 0777), 0);
     config::IdTranslation translation;
     Add(*translation.mutable_to_host(), IdRule::KIND_SHIFT, 0, 1000, 100000);

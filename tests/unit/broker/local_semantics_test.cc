@@ -50,8 +50,8 @@ struct Outcome {
 class LocalSemanticsTest : public FilesystemTest {
  protected:
   void SetUp() override {
-    POSTERN_SKIP_UNLESS_ROOT();
     FilesystemTest::SetUp();
+    POSTERN_SKIP_UNLESS_ROOT();
   }
   Outcome OutcomeOf(int error, const std::string& name) {
     Outcome outcome{.error = error};

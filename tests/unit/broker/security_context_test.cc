@@ -12,8 +12,8 @@ namespace {
 class SecurityContextTest : public FilesystemTest {
  protected:
   void SetUp() override {
-    POSTERN_SKIP_UNLESS_ROOT();
     FilesystemTest::SetUp();
+    POSTERN_SKIP_UNLESS_ROOT();
     Start(XattrMap());
   }
   void Start(XattrMap map, bool enabled = true) {
