@@ -141,10 +141,6 @@ ErrnoOr<FuseQueue::Outcome> FuseQueue::Dispatch(PendingRequest& request,
         link_.RemoveLast();
         return decoded.error();
       }
-      if (request.notes.released != nullptr && request.notes.released->writable) {
-        shared_.io_pool->Close(std::move(request.notes.released));
-      }
-      request.notes.released.reset();
       if (request.header.opcode == FUSE_DESTROY) {
         shared_.session.End();
         shared_.open_files.Clear();

@@ -3,8 +3,6 @@
 #include <absl/synchronization/blocking_counter.h>
 #include <pthread.h>
 
-#include <utility>
-
 #include "worker/fuse_queue.h"
 #include "worker/pending_request.h"
 
@@ -33,28 +31,22 @@ IoPool::~IoPool() {
 
 void IoPool::Submit(PendingRequest& request) {
   absl::MutexLock lock(&mutex_);
-  waiting_.push_back({.request = &request, .file = nullptr});
-}
-
-void IoPool::Close(std::shared_ptr<OpenFile> file) {
-  absl::MutexLock lock(&mutex_);
-  waiting_.push_back({.request = nullptr, .file = std::move(file)});
+  waiting_.push_back(&request);
 }
 
 void IoPool::Run() {
   std::vector<iovec> ranges;
   while (true) {
-    Work work;
+    PendingRequest* request = nullptr;
     {
       absl::MutexLock lock(&mutex_);
       mutex_.Await(absl::Condition(this, &IoPool::HasWorkLocked));
       if (waiting_.empty()) return;
-      work = std::move(waiting_.front());
+      request = waiting_.front();
       waiting_.pop_front();
     }
-    if (work.request == nullptr) continue;  // A file: closed with the round.
-    Advance(work.request->file, work.request->chain, Blocking::kAllowed, ranges);
-    work.request->queue->PostCompletion(*work.request);
+    Advance(request->file, request->chain, Blocking::kAllowed, ranges);
+    request->queue->PostCompletion(*request);
   }
 }
 

@@ -7,13 +7,11 @@
 
 #include <cstddef>
 #include <deque>
-#include <memory>
 #include <thread>
 #include <vector>
 
 namespace postern {
 
-struct OpenFile;
 struct PendingRequest;
 
 // Carries file operations to their end and gives the requests back to their queues. Shared by all
@@ -28,23 +26,15 @@ class IoPool {
 
   // The request's chain and file operation are the pool's until FuseQueue::PostCompletion().
   void Submit(PendingRequest& request);
-  // Drops `file`, whose last user may be the caller: closing may take its time.
-  void Close(std::shared_ptr<OpenFile> file);
 
  private:
-  // One of them.
-  struct Work {
-    PendingRequest* request = nullptr;
-    std::shared_ptr<OpenFile> file;
-  };
-
   void Run();
   bool HasWorkLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return stopping_ || !waiting_.empty();
   }
 
   absl::Mutex mutex_;
-  std::deque<Work> waiting_ ABSL_GUARDED_BY(mutex_);
+  std::deque<PendingRequest*> waiting_ ABSL_GUARDED_BY(mutex_);
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   std::vector<std::thread> threads_;
 };

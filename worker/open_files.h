@@ -23,7 +23,7 @@ struct OpenFile {
   UniqueFd fd;
   OpenFileId id;
   NodeId node_id;
-  // Open for writing: then closing, or a duplicate's, may write to a server and wait for it.
+  // Open for writing: then closing a duplicate may write back to a server, and wait for it.
   bool writable = false;
   // Whether the filesystem takes RWF_NOWAIT on this file; learnt from the first EOPNOTSUPP.
   std::atomic<bool> read_nowait = true;

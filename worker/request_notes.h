@@ -2,8 +2,6 @@
 #ifndef POSTERN_WORKER_REQUEST_NOTES_H_
 #define POSTERN_WORKER_REQUEST_NOTES_H_
 
-#include <memory>
-
 #include "worker/open_files.h"
 
 namespace postern {
@@ -16,8 +14,6 @@ struct RequestNotes {
   bool size_only = false;
   // SETATTR that may set set-user-ID or set-group-ID bits: until it is answered.
   SetIdChange set_id_change;
-  // RELEASE: what it has taken from the table, to be closed.
-  std::shared_ptr<OpenFile> released;
 };
 
 }  // namespace postern
