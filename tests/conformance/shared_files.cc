@@ -62,11 +62,12 @@ ErrnoOr<FileId> SharedTree::Open(const std::string& path, int flags, mode_t mode
   if (found.existing.has_value() && (flags & O_EXCL) == 0) {
     return OpenExisting(*found.existing, flags);
   }
-  POSTERN_RETURN_IF_ERROR(PrepareCreation(found.place.directory));
-  POSTERN_ASSIGN_OR_RETURN(const vmm::CreatedFile created,
-                           client_.Create(found.place.directory, found.place.name,
-                                          static_cast<uint32_t>(flags & ~O_NOCTTY) | O_LARGEFILE,
-                                          S_IFREG | Masked(mode & 07777), caller_.umask));
+  POSTERN_ASSIGN_OR_RETURN(const mode_t sent,
+                           PrepareCreation(found.place.directory, S_IFREG | (mode & 07777)));
+  POSTERN_ASSIGN_OR_RETURN(
+      const vmm::CreatedFile created,
+      client_.Create(found.place.directory, found.place.name,
+                     static_cast<uint32_t>(flags & ~O_NOCTTY) | O_LARGEFILE, sent, caller_.umask));
   const Node node = walk_.Counted(created.entry);
   return Keep({node.id, vmm::HandleOf(created.opened), flags});
 }
@@ -75,10 +76,10 @@ ErrnoOr<FileId> SharedTree::Tmpfile(const std::string& path, int flags, mode_t m
   if (!Writable(flags)) return Errno(EINVAL);
   POSTERN_ASSIGN_OR_RETURN(const Node directory, walk_.Find(path, Last::kFollow));
   if (!S_ISDIR(directory.attributes.mode)) return Errno(ENOTDIR);
-  POSTERN_RETURN_IF_ERROR(PrepareCreation(directory.id));
-  const auto created =
-      client_.Tmpfile(directory.id, static_cast<uint32_t>(flags) | O_TMPFILE | O_LARGEFILE,
-                      S_IFREG | Masked(mode & 07777), caller_.umask);
+  POSTERN_ASSIGN_OR_RETURN(const mode_t sent,
+                           PrepareCreation(directory.id, S_IFREG | (mode & 07777)));
+  const auto created = client_.Tmpfile(
+      directory.id, static_cast<uint32_t>(flags) | O_TMPFILE | O_LARGEFILE, sent, caller_.umask);
   if (!created.ok()) {
     return Errno(created.error() == Errno(ENOSYS) ? EOPNOTSUPP : created.errno_value());
   }
@@ -181,10 +182,13 @@ ErrnoOrVoid SharedTree::Futimens(FileId file, const TimePair& times) {
 ErrnoOrVoid SharedTree::Fallocate(FileId file, int mode, off_t offset, off_t length) {
   POSTERN_ASSIGN_OR_RETURN(const OpenNode open, FileOf(file));
   if (offset < 0 || length <= 0) return Errno(EINVAL);
+  // vfs_fallocate() of fs/open.c, then fuse_file_fallocate().
+  constexpr int kFuse = FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE;
+  constexpr int kLinux = kFuse | FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_INSERT_RANGE;
+  const int hole = mode & (FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE);
+  if ((mode & ~kLinux) != 0 || hole == FALLOC_FL_PUNCH_HOLE) return Errno(EOPNOTSUPP);
   if (!Writable(open.flags)) return Errno(EBADF);
-  // fuse_file_fallocate knows no others.
-  constexpr int kKnown = FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE;
-  if ((mode & ~kKnown) != 0) return Errno(EOPNOTSUPP);
+  if ((mode & ~kFuse) != 0) return Errno(EOPNOTSUPP);
   const auto done = client_.Fallocate(open.node, open.handle, static_cast<uint64_t>(offset),
                                       static_cast<uint64_t>(length), static_cast<uint32_t>(mode));
   if (!done.ok() && done.error() == Errno(ENOSYS)) return Errno(EOPNOTSUPP);

@@ -37,40 +37,42 @@ void SharedTree::Settle() {
   if (!walk_.ForgetAll().ok()) std::fprintf(stderr, "a FORGET failed\n");
 }
 
-mode_t SharedTree::Masked(mode_t mode) const {
-  return Enabled(FUSE_DONT_MASK) ? mode : mode & ~caller_.umask;
-}
-
-ErrnoOrVoid SharedTree::PrepareCreation(NodeId directory) {
+ErrnoOr<mode_t> SharedTree::PrepareCreation(NodeId directory, mode_t mode) {
   vmm::Credentials who{.uid = GuestUid(caller_.uid), .gid = GuestGid(caller_.gid)};
+  POSTERN_ASSIGN_OR_RETURN(const fuse_attr parent, client_.Getattr(directory));
+  const bool member = std::ranges::count(caller_.groups, gid_t{parent.gid}) > 0;
   // get_create_supp_group() of fs/fuse/dir.c.
-  if (Enabled(vmm::kFuseCreateSuppGroup)) {
-    POSTERN_ASSIGN_OR_RETURN(const fuse_attr attributes, client_.Getattr(directory));
-    if (attributes.gid != caller_.gid &&
-        std::ranges::count(caller_.groups, gid_t{attributes.gid}) > 0) {
-      who.supplementary_group = GuestGid(attributes.gid);
-    }
+  if (Enabled(vmm::kFuseCreateSuppGroup) && parent.gid != caller_.gid && member) {
+    who.supplementary_group = GuestGid(parent.gid);
   }
   if (Enabled(FUSE_SECURITY_CTX)) who.security_contexts.emplace();
   client_.set_credentials(who);
-  return {};
+  // vfs_prepare_mode() of fs/namei.c: who isn't in the group that a file inherits can't give it
+  // the group's rights, whatever the umask leaves of them. The umask is the server's work only
+  // where ACLs are.
+  constexpr mode_t kGroupRights = S_ISGID | S_IXGRP;
+  if ((mode & kGroupRights) == kGroupRights && !S_ISDIR(mode) && (parent.mode & S_ISGID) != 0 &&
+      caller_.uid != 0 && parent.gid != caller_.gid && !member) {
+    mode &= ~mode_t{S_ISGID};
+  }
+  return Enabled(FUSE_DONT_MASK) ? mode : mode & ~caller_.umask;
 }
 
 ErrnoOrVoid SharedTree::Mkdir(const std::string& path, mode_t mode) {
   POSTERN_ASSIGN_OR_RETURN(const NamePlace at, walk_.FindParent(path));
-  POSTERN_RETURN_IF_ERROR(PrepareCreation(at.directory));
+  POSTERN_ASSIGN_OR_RETURN(const mode_t sent, PrepareCreation(at.directory, S_IFDIR | mode));
   POSTERN_ASSIGN_OR_RETURN(const fuse_entry_out entry,
-                           client_.Mkdir(at.directory, at.name, Masked(mode), caller_.umask));
+                           client_.Mkdir(at.directory, at.name, sent & 07777, caller_.umask));
   walk_.Counted(entry);
   return {};
 }
 
 ErrnoOrVoid SharedTree::Mknod(const std::string& path, mode_t mode, dev_t device) {
   POSTERN_ASSIGN_OR_RETURN(const NamePlace at, walk_.FindParent(path));
-  POSTERN_RETURN_IF_ERROR(PrepareCreation(at.directory));
+  POSTERN_ASSIGN_OR_RETURN(const mode_t sent, PrepareCreation(at.directory, mode));
   POSTERN_ASSIGN_OR_RETURN(
       const fuse_entry_out entry,
-      client_.Mknod(at.directory, at.name, Masked(mode), FuseDevice(device), caller_.umask));
+      client_.Mknod(at.directory, at.name, sent, FuseDevice(device), caller_.umask));
   walk_.Counted(entry);
   return {};
 }
@@ -79,7 +81,7 @@ ErrnoOrVoid SharedTree::Symlink(const std::string& target, const std::string& pa
   if (target.empty()) return Errno(ENOENT);
   if (target.size() >= kPathBytes) return Errno(ENAMETOOLONG);
   POSTERN_ASSIGN_OR_RETURN(const NamePlace at, walk_.FindParent(path));
-  POSTERN_RETURN_IF_ERROR(PrepareCreation(at.directory));
+  POSTERN_RETURN_IF_ERROR(PrepareCreation(at.directory, 0));
   POSTERN_ASSIGN_OR_RETURN(const fuse_entry_out entry,
                            client_.Symlink(at.directory, at.name, target));
   walk_.Counted(entry);

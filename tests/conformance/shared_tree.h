@@ -75,10 +75,9 @@ class SharedTree : public Tree {
   };
 
   bool Enabled(uint64_t flag) const { return (client_.enabled() & flag) != 0; }
-  // What Linux sends as mode of a creation.
-  mode_t Masked(mode_t mode) const;
-  // For a creation in `directory`: with the group that Linux adds.
-  ErrnoOrVoid PrepareCreation(NodeId directory);
+  // For a creation in `directory`: has the group go along that Linux adds, and returns the mode
+  // that Linux sends for `mode`.
+  ErrnoOr<mode_t> PrepareCreation(NodeId directory, mode_t mode);
   ErrnoOr<OpenNode> FileOf(FileId file) const;
   FileId Keep(const OpenNode& open);
   ErrnoOr<FileId> OpenExisting(const Node& node, int flags);
