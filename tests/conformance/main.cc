@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <iterator>
 #include <sstream>
 
@@ -21,6 +22,8 @@ const std::map<std::string, uint32_t> kFeatures = {{"kernel", kKernel},
                                                    {"tmpfile", kTmpfile},
                                                    {"trusted-xattr", kTrustedXattr},
                                                    {"set-id-on-open", kSetIdOnOpen}};
+
+constexpr int kSkipped = 77;  // What ctest takes for a skip.
 
 struct Settings {
   std::string local;
@@ -59,7 +62,7 @@ int Run(const Settings& settings) {
   }
   if (geteuid() != 0) {
     std::fprintf(stderr, "only root can become the users that checks need\n");
-    return 2;
+    return std::getenv("CI") != nullptr ? 2 : kSkipped;
   }
   if (!settings.daemon.empty()) {
     std::istringstream words(settings.daemon);

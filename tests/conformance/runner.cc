@@ -11,7 +11,7 @@ namespace postern::conformance {
 namespace {
 
 bool Chosen(const Check& check, const RunOptions& options) {
-  return fnmatch(options.filter.c_str(), check.name.c_str(), 0) == 0;
+  return fnmatch(options.filter.c_str(), check.name.c_str(), FNM_EXTMATCH) == 0;
 }
 
 const std::string& LineAt(const std::vector<std::string>& lines, size_t i) {

@@ -11,7 +11,7 @@
 namespace postern::conformance {
 
 struct RunOptions {
-  std::string filter = "*";  // fnmatch(3), over the checks' names.
+  std::string filter = "*";  // fnmatch(3) with FNM_EXTMATCH, over the checks' names.
   uint32_t has = kAllNeeds;  // What the shared tree has.
   bool verbose = false;      // Say what was explained, and by what.
 };
