@@ -121,7 +121,10 @@ INSTANTIATE_TEST_SUITE_P(
 
 // ---- writeback ----
 
-TEST_F(ShareFixture, WritebackMakesFilesForWritingReadable) {
+class WritebackTest : public ShareFixture {};
+
+TEST_F(WritebackTest, MakesFilesForWritingReadable) {
+  POSTERN_ONLY("virtiofsd forgets it in CREATE: the file can't be read");
   Setup setup;
   setup.daemon_options = {"--writeback"};
   setup.init = false;
@@ -130,9 +133,13 @@ TEST_F(ShareFixture, WritebackMakesFilesForWritingReadable) {
   ASSERT_OK_AND_ASSIGN(const auto created, fuse().Create(kRoot, "file", O_WRONLY | O_CREAT));
   const NodeId node = NodeOf(created.entry);
   ASSERT_OK(fuse().WriteString(node, HandleOf(created.opened), 0, "content"));
-  EXPECT_EQ(fuse().ReadString(node, HandleOf(created.opened), 0, 7).value(), "content");
+  ASSERT_OK_AND_ASSIGN(const std::string read,
+                       fuse().ReadString(node, HandleOf(created.opened), 0, 7));
+  EXPECT_EQ(read, "content");
   ASSERT_OK_AND_ASSIGN(const fuse_open_out opened, fuse().Open(node, O_WRONLY | O_APPEND));
-  EXPECT_EQ(fuse().ReadString(node, HandleOf(opened), 0, 7).value(), "content");
+  ASSERT_OK_AND_ASSIGN(const std::string read_again,
+                       fuse().ReadString(node, HandleOf(opened), 0, 7));
+  EXPECT_EQ(read_again, "content");
 }
 
 }  // namespace

@@ -49,7 +49,8 @@ TEST_F(SetIdBitsTest, WriteKeepsThoseSetAfterTheOpen) {
 TEST_F(SetIdBitsTest, LargeWriteKeepsThemAndArrivesWhole) {
   ASSERT_NO_FATAL_FAILURE(OpenAndSetBits());
   const std::string data = Pattern((1 << 20) - 3, 1);
-  EXPECT_EQ(fuse().WriteString(node_, handle_, 5, data).value(), data.size());
+  ASSERT_OK_AND_ASSIGN(const size_t done, fuse().WriteString(node_, handle_, 5, data));
+  EXPECT_EQ(done, data.size());
   EXPECT_EQ(ReadHost("file"), "conte" + data);
   EXPECT_EQ(Mode(), 06755u);
 }
@@ -58,7 +59,8 @@ TEST_F(SetIdBitsTest, AppendKeepsThemAndAppends) {
   ASSERT_NO_FATAL_FAILURE(OpenAndSetBits());
   const std::string data = Pattern(200'000, 2);
   const vmm::WriteFlags append{.write_flags = 0, .open_flags = O_WRONLY | O_APPEND};
-  EXPECT_EQ(fuse().WriteString(node_, handle_, 0, data, append).value(), data.size());
+  ASSERT_OK_AND_ASSIGN(const size_t done, fuse().WriteString(node_, handle_, 0, data, append));
+  EXPECT_EQ(done, data.size());
   EXPECT_EQ(ReadHost("file"), "content" + data);
   EXPECT_EQ(Mode(), 06755u);
 }
@@ -72,7 +74,9 @@ TEST_F(SetIdBitsTest, FallocateKeepsThem) {
 
 TEST_F(SetIdBitsTest, CopyIntoTheFileKeepsThem) {
   ASSERT_NO_FATAL_FAILURE(OpenAndSetBits());
-  EXPECT_EQ(fuse().CopyFileRange(node_, handle_, 0, node_, handle_, 100, 4).value(), 4u);
+  ASSERT_OK_AND_ASSIGN(const size_t done,
+                       fuse().CopyFileRange(node_, handle_, 0, node_, handle_, 100, 4));
+  EXPECT_EQ(done, 4u);
   EXPECT_EQ(ReadHost("file").substr(100), "cont");
   EXPECT_EQ(Mode(), 06755u);
 }
