@@ -25,9 +25,9 @@ bool Failed(const char* step, const std::string& why) {
   return false;
 }
 
-// 0755 directories of root's.
+// For everybody: with translated ids the guest's root is somebody else on the host.
 bool MakeDirectory(const std::string& path) {
-  if (mkdir(path.c_str(), 0755) == 0 && chmod(path.c_str(), 0755) == 0) return true;
+  if (mkdir(path.c_str(), 0755) == 0 && chmod(path.c_str(), 0777) == 0) return true;
   return Failed(path.c_str(), Errno::Last().Message());
 }
 

@@ -104,6 +104,9 @@ int main(int argc, char** argv) {
   app.add_option("--without", settings.without, "leave out what needs this of the shared directory")
       ->delimiter(',')
       ->check(CLI::IsMember(kFeatures));
+  app.add_option("--knowing", settings.run.knowing,
+                 "let the known differences of this way to run the daemon count")
+      ->delimiter(',');
   app.add_option("--filter", settings.run.filter, "only checks whose names match this pattern");
   app.add_flag("--list", settings.list, "print the names of all checks");
   app.add_flag("-v,--verbose", settings.run.verbose, "print explained differences, too");

@@ -20,7 +20,7 @@ const std::string& LineAt(const std::vector<std::string>& lines, size_t i) {
 }
 
 void PrintDifference(const Check& check, const std::vector<std::string>& local,
-                     const std::vector<std::string>& shared) {
+                     const std::vector<std::string>& shared, const RunOptions& options) {
   std::printf("DIFFERENT %s\n", check.name.c_str());
   for (size_t i = 0; i < std::max(local.size(), shared.size()); ++i) {
     const std::string& here = LineAt(local, i);
@@ -28,7 +28,7 @@ void PrintDifference(const Check& check, const std::vector<std::string>& local,
     if (here == there) {
       std::printf("            %s\n", here.c_str());
     } else {
-      const char* reason = Explanation(check.name, here, there);
+      const char* reason = Explanation(options.knowing, check.name, here, there);
       std::printf("    local:  %s\n    shared: %s%s%s\n", here.c_str(), there.c_str(),
                   reason != nullptr ? "  # " : "", reason != nullptr ? reason : "");
     }
@@ -86,10 +86,11 @@ Summary Compare(Tree& local, Tree& shared, const RunOptions& options) {
     for (size_t i = 0; i < std::max(here.size(), there.size()); ++i) {
       const std::string& a = LineAt(here, i);
       const std::string& b = LineAt(there, i);
-      if (a != b && Explanation(check.name, a, b) == nullptr) all_explained = false;
+      if (a != b && Explanation(options.knowing, check.name, a, b) == nullptr)
+        all_explained = false;
     }
     ++(all_explained ? summary.explained : summary.different);
-    if (!all_explained || options.verbose) PrintDifference(check, here, there);
+    if (!all_explained || options.verbose) PrintDifference(check, here, there, options);
   }
   return summary;
 }

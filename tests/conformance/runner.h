@@ -11,9 +11,10 @@
 namespace postern::conformance {
 
 struct RunOptions {
-  std::string filter = "*";  // fnmatch(3) with FNM_EXTMATCH, over the checks' names.
-  uint32_t has = kAllNeeds;  // What the shared tree has.
-  bool verbose = false;      // Say what was explained, and by what.
+  std::string filter = "*";          // fnmatch(3) with FNM_EXTMATCH, over the checks' names.
+  uint32_t has = kAllNeeds;          // What the shared tree has.
+  std::vector<std::string> knowing;  // Whose known differences count, beside everyone's.
+  bool verbose = false;              // Say what was explained, and by what.
 };
 
 struct Summary {

@@ -46,7 +46,10 @@ ErrnoOr<FileId> SharedTree::OpenExisting(const Node& node, int flags) {
   }
   if ((flags & O_DIRECTORY) != 0) return Errno(ENOTDIR);
   if (type != S_IFREG) return Errno(ENXIO);  // The guest's own business: nothing is asked.
-  POSTERN_ASSIGN_OR_RETURN(const fuse_open_out opened, client_.Open(node.id, OpenFlags(flags)));
+  const bool kill = (flags & O_TRUNC) != 0 && KillsSetId() && Enabled(FUSE_HANDLE_KILLPRIV_V2);
+  POSTERN_ASSIGN_OR_RETURN(
+      const fuse_open_out opened,
+      client_.Open(node.id, OpenFlags(flags), kill ? FUSE_OPEN_KILL_SUIDGID : 0));
   return Keep({node.id, vmm::HandleOf(opened), flags});
 }
 

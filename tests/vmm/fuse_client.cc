@@ -146,8 +146,8 @@ ErrnoOrVoid FuseClient::Syncfs(NodeId node) {
   return CallForNothing([&](FuseRequest& r) { EncodeSyncfs(r, node); });
 }
 
-ErrnoOr<fuse_open_out> FuseClient::Open(NodeId node, uint32_t flags) {
-  return CallFor<fuse_open_out>([&](FuseRequest& r) { EncodeOpen(r, node, flags); });
+ErrnoOr<fuse_open_out> FuseClient::Open(NodeId node, uint32_t flags, uint32_t open_flags) {
+  return CallFor<fuse_open_out>([&](FuseRequest& r) { EncodeOpen(r, node, flags, open_flags); });
 }
 
 ErrnoOr<CreatedFile> FuseClient::Create(NodeId parent, std::string_view name, uint32_t flags,

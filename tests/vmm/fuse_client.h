@@ -74,7 +74,8 @@ class FuseClient {
   ErrnoOr<fuse_kstatfs> Statfs(NodeId node);
   ErrnoOrVoid Syncfs(NodeId node);
 
-  ErrnoOr<fuse_open_out> Open(NodeId node, uint32_t flags);
+  // `open_flags` are FUSE_OPEN_*.
+  ErrnoOr<fuse_open_out> Open(NodeId node, uint32_t flags, uint32_t open_flags = 0);
   ErrnoOr<CreatedFile> Create(NodeId parent, std::string_view name, uint32_t flags,
                               uint32_t mode = 0644, uint32_t umask = 0);
   // Bytes read into `to`.
