@@ -6,7 +6,9 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <iterator>
+#include <memory>
 #include <sstream>
 
 #include "tests/conformance/daemon_run.h"
@@ -35,25 +37,34 @@ struct Settings {
   RunOptions run;
 };
 
-// A new directory below `parent`, so that what lies there already is left alone; empty if it can't
-// be made.
-std::string NewDirectory(const std::string& parent) {
-  std::string path = parent + "/conformance-XXXXXX";
-  if (mkdtemp(path.data()) == nullptr || chmod(path.c_str(), 0755) != 0) {
-    std::perror(parent.c_str());
-    return "";
+// A tree in a new directory below a given one, so that what lies there already is left alone.
+// Removed at the end with all that is in it.
+class ScratchTree {
+ public:
+  explicit ScratchTree(const std::string& parent) : path_(parent + "/conformance-XXXXXX") {
+    if (mkdtemp(path_.data()) == nullptr) {
+      std::perror(parent.c_str());
+      path_.clear();
+      return;
+    }
+    auto tree = LocalTree::Open(path_);
+    if (chmod(path_.c_str(), 0755) == 0 && tree.ok()) tree_ = std::move(*tree);
   }
-  return path;
-}
+  ~ScratchTree() {
+    tree_.reset();
+    std::error_code error;
+    if (!path_.empty()) std::filesystem::remove_all(path_, error);
+    if (error) std::fprintf(stderr, "%s: %s\n", path_.c_str(), error.message().c_str());
+  }
+  ScratchTree(const ScratchTree&) = delete;
+  ScratchTree& operator=(const ScratchTree&) = delete;
 
-std::unique_ptr<LocalTree> NewTree(const std::string& parent) {
-  const std::string directory = NewDirectory(parent);
-  if (directory.empty()) return nullptr;
-  auto tree = LocalTree::Open(directory);
-  if (tree.ok()) return std::move(*tree);
-  std::fprintf(stderr, "%s: %s\n", directory.c_str(), tree.error().Message().c_str());
-  return nullptr;
-}
+  LocalTree* get() const { return tree_.get(); }  // Null if it couldn't be made.
+
+ private:
+  std::string path_;
+  std::unique_ptr<LocalTree> tree_;
+};
 
 int Run(const Settings& settings) {
   if (settings.list) {
@@ -69,15 +80,15 @@ int Run(const Settings& settings) {
     const std::vector<std::string> command{std::istream_iterator<std::string>(words), {}};
     return RunAgainstDaemon(command, settings.directory, settings.run) ? 0 : 1;
   }
-  const std::unique_ptr<LocalTree> local = NewTree(settings.local);
-  if (local == nullptr) return 2;
+  const ScratchTree local(settings.local);
+  if (local.get() == nullptr) return 2;
   if (settings.against.empty()) {
-    PrintSummary(PrintTranscript(*local, settings.run));
+    PrintSummary(PrintTranscript(*local.get(), settings.run));
     return 0;
   }
-  const std::unique_ptr<LocalTree> shared = NewTree(settings.against);
-  if (shared == nullptr) return 2;
-  const Summary summary = Compare(*local, *shared, settings.run);
+  const ScratchTree shared(settings.against);
+  if (shared.get() == nullptr) return 2;
+  const Summary summary = Compare(*local.get(), *shared.get(), settings.run);
   PrintSummary(summary);
   return summary.passed() ? 0 : 1;
 }
