@@ -31,9 +31,10 @@ FileProgress Finish(FileOperation& operation, int error) {
 }  // namespace
 
 bool NeedsBroker(const FileOperation& operation) {
+  if (operation.kills_privileges) return false;
   switch (operation.kind) {
     case Kind::kWrite:
-      return Keeps(*operation.file) && !operation.kills_privileges && operation.size > 0;
+      return Keeps(*operation.file) && operation.size > 0;
     case Kind::kAllocate:
       return Keeps(*operation.file);
     case Kind::kCopy:

@@ -71,11 +71,12 @@ FileProgress Flush(FileOperation& operation) {
 }
 
 FileProgress Seek(FileOperation& operation) {
-  const auto offset = NarrowOrNone<off_t>(operation.offset);
   const int whence = static_cast<int>(operation.flags);
   // Only these mean anything for a file whose position the guest keeps to itself.
-  if (!offset || (whence != SEEK_DATA && whence != SEEK_HOLE)) return Finish(operation, EINVAL);
-  const off_t found = lseek(operation.file->fd.get(), *offset, whence);
+  if (whence != SEEK_DATA && whence != SEEK_HOLE) return Finish(operation, EINVAL);
+  // Signed on the guest's side: an offset below 0 is for the kernel to refuse, with ENXIO.
+  const auto offset = static_cast<off_t>(operation.offset);
+  const off_t found = lseek(operation.file->fd.get(), offset, whence);
   if (found < 0) return Finish(operation, errno);
   operation.result = static_cast<uint64_t>(found);
   return Finish(operation, 0);

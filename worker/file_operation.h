@@ -30,7 +30,7 @@ struct FileOperation {
   std::shared_ptr<OpenFile> target;  // kCopy: where to, and at
   uint64_t target_offset = 0;        // this offset.
 
-  bool kills_privileges = false;  // kWrite: set-id bits are to go (FUSE_WRITE_KILL_SUIDGID).
+  bool kills_privileges = false;  // kWrite, kAllocate, kCopy: set-id bits are to go (killpriv v2).
   bool at_broker = false;         // The broker has been asked and hasn't answered.
 
   int error = 0;        // The result: an errno, or 0 and

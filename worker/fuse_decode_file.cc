@@ -76,6 +76,9 @@ ErrnoOrVoid DecodeFallocate(const DecodeContext& context, FuseArguments& argumen
   operation.offset = in.offset;
   operation.size = in.length;
   operation.flags = in.mode;
+  // Killpriv v2 leaves it to us, and there is no flag by which to tell who may keep set-id bits: a
+  // user must not change what a set-user-ID file holds and leave it one.
+  operation.kills_privileges = KillsPrivileges(context);
   return FindFile(context, in.fh, operation);
 }
 
@@ -91,6 +94,7 @@ ErrnoOrVoid DecodeCopyFileRange(const DecodeContext& context, FuseArguments& arg
   operation.size = std::min<uint64_t>(in.len, kMaxCopyBytes);
   POSTERN_ASSIGN_OR_RETURN(operation.target,
                            context.open_files.Find(OpenFileId(in.fh_out), NodeId(in.nodeid_out)));
+  operation.kills_privileges = KillsPrivileges(context);  // As in FALLOCATE.
   return FindFile(context, in.fh_in, operation);
 }
 

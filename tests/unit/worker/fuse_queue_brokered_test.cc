@@ -214,6 +214,18 @@ TEST_F(BrokeredFileTest, WriteWithoutTheFlagKeepsThem) {
   EXPECT_TRUE(Ask(FUSE_WRITE, Write("abc")).has_write_file());
 }
 
+// There is no flag that says who may keep them.
+TEST_F(BrokeredFileTest, AllocationAndCopyAreDoneHereWithKillprivV2) {
+  OpenFileWithBits();
+  shared_->session.Begin(FUSE_HANDLE_KILLPRIV_V2);
+  guest_->Send(FUSE_FALLOCATE, kNode, FuseBytes().Add(fuse_fallocate_in{kFile, 0, 20, 0, 0}));
+  ExpectError((Serve(), TakeCompletedAnswer()), 0);
+  guest_->Send(FUSE_COPY_FILE_RANGE, kNode,
+               FuseBytes().Add(fuse_copy_file_range_in{kFile, 0, kNode, kFile, 10, 3, 0}));
+  EXPECT_EQ((Serve(), TakeCompletedAnswer()).header.error, 0);
+  EXPECT_EQ(Content(), "0123456789012" + std::string(7, '\0'));
+}
+
 // ---- which files ----
 
 TEST_F(BrokeredFileTest, FileWithoutBitsIsWrittenHere) {
