@@ -1,7 +1,7 @@
 """All cases, in the order in which a whole run takes them."""
 
 from guestlib.case import Case
-from guestlib.cases import (bigfile, features, files, git, links, newer_qemu, open_files, pause, permissions, reboot, rootfs_build,
+from guestlib.cases import (bigfile, features, files, git, links, newer_qemu, open_files, options, pause, permissions, reboot, rootfs_build,
                             smoke, stress, two_queues, uml)
 
 CASES: dict[str, Case] = {case.name: case for case in (
@@ -18,7 +18,7 @@ CASES: dict[str, Case] = {case.name: case for case in (
     reboot.CASE,
     uml.CASE,
     pause.CASE,
-    features.CASE,
+    features.CASE, options.CASE,
     stress.CASE,
     git.CASE,
 )}
