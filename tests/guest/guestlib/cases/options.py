@@ -21,8 +21,48 @@ def on_memory(*tags: str):
     return setup
 
 
-def conformance(tag: str, options: tuple[str, ...], checks: str, without: str = "", knowing: str = "") -> Part:
-    """The suite's checks on the guest's own tmpfs and on the share, as root and as users."""
+# A shared mapping for writing needs the guest's page cache, which --cache=never and metadata switch off.
+MAP_PROGRAM = r"""
+cat > /tmp/map.c <<'END'
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+int main(int argc, char** argv) {
+  if (argc != 2) return 2;
+  int file = open(argv[1], O_RDWR | O_CREAT, 0644);
+  if (file < 0 || ftruncate(file, 8192) != 0) return 2;
+  char* memory = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+  if (memory == MAP_FAILED) {
+    perror("mmap");
+    return 1;
+  }
+  strcpy(memory + 4090, "over the border");
+  return msync(memory, 8192, MS_SYNC) == 0 ? 0 : 2;
+}
+END
+[ -e /tmp/map ] || gcc -o /tmp/map /tmp/map.c
+"""
+
+
+def mapped(tag: str) -> str:
+    return MAP_PROGRAM + f"""
+/tmp/map /srv/{tag}/mapped
+echo 3 > /proc/sys/vm/drop_caches
+expect "what was written through the mapping" "over the border" "$(tail -c +4091 /srv/{tag}/mapped | head -c 15)"
+"""
+
+
+def not_mapped(tag: str) -> str:
+    return MAP_PROGRAM + f"""
+expect_failure "a shared mapping without a page cache" "No such device" /tmp/map /srv/{tag}/mapped
+"""
+
+
+def conformance(tag: str, options: tuple[str, ...], checks: str, without: str = "", knowing: str = "",
+                more: str = "") -> Part:
+    """The suite's checks on the guest's own tmpfs and on the share, as root and as users; then the script `more`."""
     choice = f"--without {without} " * bool(without) + f"--knowing {knowing} " * bool(knowing)
     script = f"""
 chmod 1777 /srv/{tag}
@@ -32,7 +72,7 @@ $CONFORMANCE --local /dev/shm --against /srv/{tag} --filter '{checks}' {choice} 
 }}
 tail -n 1 /tmp/said
 """
-    return Part(tag, script, (Device(tag, options),), on_memory(tag), needs_conformance=True)
+    return Part(tag, script + more, (Device(tag, options),), on_memory(tag), needs_conformance=True)
 
 
 READONLY_SCRIPT = """
@@ -143,10 +183,11 @@ CASE = Case(
         conformance("xattr", ("--xattr", "--modcaps=+sys_admin"), "xattr/*", "acl"),
         conformance("killpriv-v2", ("--xattr", "--killpriv-v2"), "set-id/*", "acl,trusted-xattr", "killpriv-v2"),
         conformance("never", ("--cache=never", "--allow-mmap", "--inode-file-handles=never"), "@(data|directory|unlinked)/*",
-                    WITHOUT_XATTR),
+                    WITHOUT_XATTR, more=mapped("never")),
         conformance("metadata", ("--cache=metadata", "--inode-file-handles=mandatory"), "@(data|directory|unlinked)/*",
-                    WITHOUT_XATTR),
-        conformance("always", ("--cache=always", "--no-readdirplus"), "@(data|directory|time)/*", WITHOUT_XATTR),
+                    WITHOUT_XATTR, more=not_mapped("metadata")),
+        conformance("always", ("--cache=always", "--no-readdirplus"), "@(data|directory|time)/*", WITHOUT_XATTR,
+                    more=mapped("always")),
         conformance("writeback", ("--writeback",), "@(data|space|time)/*", WITHOUT_XATTR, "writeback"),
         conformance("translated", ("--translate-uid=map:0:300000:100000", "--translate-gid=map:0:300000:100000"),
                     "@(creation|set-id)/*", WITHOUT_XATTR, "translated-ids"),
