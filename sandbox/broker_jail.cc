@@ -21,12 +21,6 @@ absl::StatusOr<UniqueFd> OpenPath(const std::string& path, int flags) {
   return fd;
 }
 
-absl::StatusOr<UniqueFd> OpenMountinfo(int proc) {
-  UniqueFd mountinfo(openat(proc, "self/mountinfo", O_RDONLY | O_CLOEXEC));
-  if (!mountinfo) return ErrnoStatus("opening mountinfo");
-  return mountinfo;
-}
-
 absl::StatusOr<bool> IsDirectory(int fd) {
   struct stat attributes;
   if (fstat(fd, &attributes) < 0) return ErrnoStatus("looking at the shared directory");
@@ -42,7 +36,7 @@ absl::StatusOr<BrokerJail> EnterNamespace(const config::BrokerConfig& config) {
   POSTERN_TRY_ASSIGN(UniqueFd share, CloneMounts(config.shared_dir()));
   POSTERN_TRY(DisarmMounts(share.get()));
   if (config.readonly()) POSTERN_TRY(ForbidWrites(share.get()));
-  POSTERN_TRY_ASSIGN(const UniqueFd proc, MountProc());
+  POSTERN_TRY(MountProc());
   POSTERN_TRY_ASSIGN(jail.proc_self_fd, CloneMounts("/proc/self/fd"));
   POSTERN_TRY_ASSIGN(const bool directory, IsDirectory(share.get()));
   if (directory) {
@@ -53,8 +47,6 @@ absl::StatusOr<BrokerJail> EnterNamespace(const config::BrokerConfig& config) {
     POSTERN_TRY(PivotRootInto(nothing.get()));
     jail.root = std::move(share);
   }
-  // After the switch: it lists what can be reached from the root of the moment when it is opened.
-  POSTERN_TRY_ASSIGN(jail.mountinfo, OpenMountinfo(proc.get()));
   return jail;
 }
 
@@ -68,8 +60,6 @@ absl::StatusOr<BrokerJail> EnterRoot(const std::string& shared_dir, bool change_
   } else {
     POSTERN_TRY_ASSIGN(jail.proc_self_fd, OpenPath("/proc/self/fd", O_DIRECTORY));
   }
-  POSTERN_TRY_ASSIGN(const UniqueFd proc, OpenPath("/proc", O_DIRECTORY));
-  POSTERN_TRY_ASSIGN(jail.mountinfo, OpenMountinfo(proc.get()));
   if (change_root && chroot(shared_dir.c_str()) < 0) {
     return ErrnoStatus("chroot to '" + shared_dir + "'");
   }

@@ -16,7 +16,6 @@ constexpr SeccompRow kBroker[] = {
     {SCMP_SYS(readlinkat), "READLINK"},
     {SCMP_SYS(name_to_handle_at), "LOOKUP: file handles instead of descriptors"},
     {SCMP_SYS(open_by_handle_at), "every operation on an inode that is known by its handle"},
-    {SCMP_SYS(pread64), "mountinfo: where a file handle's filesystem is mounted"},
     // Directories.
     {SCMP_SYS(getdents64), "READDIR, READDIRPLUS"},
     {SCMP_SYS(lseek), "READDIR from an offset"},

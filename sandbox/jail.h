@@ -17,8 +17,6 @@ struct BrokerJail {
   // O_PATH, the directory /proc/self/fd: openat(proc_self_fd, "N", flags) reopens descriptor N of
   // this process. In the namespace sandbox ".." doesn't lead out of it.
   UniqueFd proc_self_fd;
-  // /proc/self/mountinfo as seen from the jail, to be read from its start each time.
-  UniqueFd mountinfo;
 };
 
 // Preconditions: started by posternd (kControlDescriptor is open), one thread.

@@ -28,8 +28,8 @@ absl::Status DisarmMounts(int mounts);
 // or for what the host mounts later, the broker's own check is the only one.
 absl::Status ForbidWrites(int mounts);
 
-// Mounts a /proc that shows the caller's pid namespace over /proc; returns it (O_PATH).
-absl::StatusOr<UniqueFd> MountProc();
+// Mounts a /proc that shows the caller's pid namespace over /proc.
+absl::Status MountProc();
 
 // A detached, empty, read-only filesystem without devices or programs.
 absl::StatusOr<UniqueFd> CreateEmptyFilesystem();

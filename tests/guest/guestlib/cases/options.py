@@ -176,7 +176,7 @@ def verify_translations(shares: Shares, _report: Report) -> None:
 WITHOUT_XATTR = "xattr,acl,trusted-xattr,set-id-on-open"
 CASE = Case(
     name="options", summary="the conformance suite with each option that a guest notices; --readonly; translated ids",
-    kernel="debian13", cpus=2, memory_mib=1024, time_limit=900,
+    kernel="debian13", cpus=2, memory_mib=1024, time_limit=1500,
     parts=(
         conformance("default", (), "*", WITHOUT_XATTR),
         conformance("acl", ("--posix-acl",), "acl/*", "trusted-xattr"),
