@@ -19,6 +19,7 @@ from guestlib.shares import Shares, environment
 
 LEFTOVER_LIMIT = 5
 LOG_TAIL = 60
+REPORT_TAIL = 400  # of what the guest said itself
 
 
 @dataclass(frozen=True)
@@ -160,8 +161,9 @@ class Run:
         for path in sorted(self.directory.glob("*.log")):
             lines = path.read_bytes().decode("utf-8", errors="replace").replace("\r", "").splitlines()
             if lines:
-                print(f"--- {path.name}{f' (last {LOG_TAIL} lines)' if len(lines) > LOG_TAIL else ''}")
-                print("\n".join(lines[-LOG_TAIL:]))
+                tail = REPORT_TAIL if path.name == "report.log" else LOG_TAIL
+                print(f"--- {path.name}{f' (last {tail} lines)' if len(lines) > tail else ''}")
+                print("\n".join(lines[-tail:]))
 
     def end(self) -> None:
         """Ends what still runs and removes the run's directory."""

@@ -1,8 +1,8 @@
 """All cases, in the order in which a whole run takes them."""
 
 from guestlib.case import Case
-from guestlib.cases import (bigfile, features, files, git, links, newer_qemu, open_files, options, pause, permissions, reboot, rootfs_build,
-                            smoke, stress, two_queues, uml)
+from guestlib.cases import (bigfile, features, files, git, links, newer_qemu, open_files, options, pause, permissions,
+                            reboot, rootfs_build, smoke, stress, two_queues, uml)
 
 CASES: dict[str, Case] = {case.name: case for case in (
     smoke.CASE,
@@ -18,7 +18,8 @@ CASES: dict[str, Case] = {case.name: case for case in (
     reboot.CASE,
     uml.CASE,
     pause.CASE,
-    features.CASE, options.CASE,
+    options.CASE,
+    features.CASE,
     stress.CASE,
     git.CASE,
 )}
