@@ -11,6 +11,8 @@ endif()
 
 set(POSTERN_SANITIZE "" CACHE STRING "Sanitizers to build with, as -fsanitize= takes them")
 
+option(POSTERN_FUZZ "Build the fuzzers with libFuzzer (clang only) instead of running their corpora as tests" OFF)
+
 # Warnings apply to our own code only: third-party and generated headers come in as system headers.
 add_library(postern_flags INTERFACE)
 target_compile_options(postern_flags INTERFACE
@@ -24,6 +26,9 @@ if(POSTERN_SANITIZE)
   add_compile_options(-fsanitize=${POSTERN_SANITIZE} -fno-omit-frame-pointer)
   add_link_options(-fsanitize=${POSTERN_SANITIZE})
   add_compile_definitions(POSTERN_SANITIZED=1)
+  if(POSTERN_FUZZ)
+    add_compile_options(-fsanitize=fuzzer-no-link -fno-sanitize-recover=undefined)
+  endif()
 else()
   # Hardening. _FORTIFY_SOURCE needs optimization, and the sanitizers replace it.
   add_compile_options(-fstack-protector-strong -fstack-clash-protection

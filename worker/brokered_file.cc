@@ -17,7 +17,7 @@ using Kind = FileOperation::Kind;
 // The largest error that Linux takes from a FUSE server.
 constexpr uint32_t kMaxReplyError = 511;
 
-bool Keeps(const OpenFile& file) { return file.has_set_id_bits.load(std::memory_order_relaxed); }
+bool Keeps(const GuestFile& file) { return file.has_set_id_bits.load(std::memory_order_relaxed); }
 
 size_t NextPartSize(const FileOperation& operation) {
   return std::min<size_t>(operation.size - operation.result, kMaxBrokeredBytes);
@@ -53,7 +53,7 @@ ErrnoOrVoid CheckBrokered(const FileOperation& operation) {
 
 void AskForPart(const FileOperation& operation, const DescriptorChain& chain,
                 rpc::Request& request) {
-  const OpenFile& file = *operation.file;
+  const GuestFile& file = *operation.file;
   if (operation.kind == Kind::kAllocate) {
     auto& allocate = *request.mutable_allocate();
     allocate.set_node_id(file.node_id.value());

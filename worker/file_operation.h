@@ -20,14 +20,14 @@ struct FileOperation {
   enum class Kind { kRead, kWrite, kFlush, kSync, kAllocate, kSeek, kCopy };
 
   Kind kind = Kind::kRead;
-  std::shared_ptr<OpenFile> file;
+  std::shared_ptr<GuestFile> file;
   uint64_t offset = 0;
   uint64_t size = 0;  // kRead, kWrite, kCopy: bytes; kAllocate: length.
   size_t data_offset =
       0;  // kRead, kWrite: where the data lies in the chain's writable or readable part.
   uint32_t flags = 0;  // kWrite: RWF_*; kSync: 1 for data only; kAllocate: mode; kSeek: whence.
 
-  std::shared_ptr<OpenFile> target;  // kCopy: where to, and at
+  std::shared_ptr<GuestFile> target;  // kCopy: where to, and at
   uint64_t target_offset = 0;        // this offset.
 
   bool kills_privileges = false;  // kWrite, kAllocate, kCopy: set-id bits are to go (killpriv v2).

@@ -13,14 +13,14 @@ OpenTicket OpenFiles::BeginOpen() const {
 
 ErrnoOrVoid OpenFiles::Insert(OpenFileId id, UniqueFd fd, NodeId node_id, const OpenTicket& ticket,
                               bool has_set_id_bits) {
-  auto file = std::make_shared<OpenFile>();
+  auto file = std::make_shared<GuestFile>();
   // If the flags can't be told, waiting for another thread is the safer mistake.
   file->writable = (fcntl(fd.get(), F_GETFL) & O_ACCMODE) != O_RDONLY;
   file->fd = std::move(fd);
   file->id = id;
   file->node_id = node_id;
   file->has_set_id_bits.store(has_set_id_bits, std::memory_order_relaxed);
-  std::shared_ptr<OpenFile> replaced = file;
+  std::shared_ptr<GuestFile> replaced = file;
   Shard& shard = ShardOf(id);
   {
     absl::MutexLock lock(&shard.mutex);
@@ -39,7 +39,7 @@ ErrnoOrVoid OpenFiles::Insert(OpenFileId id, UniqueFd fd, NodeId node_id, const 
   return {};
 }
 
-ErrnoOr<std::shared_ptr<OpenFile>> OpenFiles::Find(OpenFileId id, NodeId node_id) const {
+ErrnoOr<std::shared_ptr<GuestFile>> OpenFiles::Find(OpenFileId id, NodeId node_id) const {
   const Shard& shard = ShardOf(id);
   absl::ReaderMutexLock lock(&shard.mutex);
   const auto found = shard.files.find(id);
@@ -47,12 +47,12 @@ ErrnoOr<std::shared_ptr<OpenFile>> OpenFiles::Find(OpenFileId id, NodeId node_id
   return found->second;
 }
 
-ErrnoOr<std::shared_ptr<OpenFile>> OpenFiles::Remove(OpenFileId id, NodeId node_id) {
+ErrnoOr<std::shared_ptr<GuestFile>> OpenFiles::Remove(OpenFileId id, NodeId node_id) {
   Shard& shard = ShardOf(id);
   absl::MutexLock lock(&shard.mutex);
   const auto found = shard.files.find(id);
   if (found == shard.files.end() || found->second->node_id != node_id) return Errno(EBADF);
-  std::shared_ptr<OpenFile> file = std::move(found->second);
+  std::shared_ptr<GuestFile> file = std::move(found->second);
   shard.files.erase(found);
   return file;
 }
@@ -60,7 +60,7 @@ ErrnoOr<std::shared_ptr<OpenFile>> OpenFiles::Remove(OpenFileId id, NodeId node_
 void OpenFiles::Clear() {
   generation_.fetch_add(1, std::memory_order_acq_rel);
   for (Shard& shard : shards_) {
-    absl::flat_hash_map<OpenFileId, std::shared_ptr<OpenFile>> dropped;
+    absl::flat_hash_map<OpenFileId, std::shared_ptr<GuestFile>> dropped;
     {
       absl::MutexLock lock(&shard.mutex);
       dropped.swap(shard.files);

@@ -19,7 +19,7 @@
 namespace postern {
 
 // A regular file that the guest has open. Everything but the hints is constant.
-struct OpenFile {
+struct GuestFile {
   UniqueFd fd;
   OpenFileId id;
   NodeId node_id;
@@ -58,7 +58,7 @@ class SetIdChange {
   std::atomic<uint64_t>* ended_ = nullptr;
 };
 
-// OpenFileId (the guest's fh) to OpenFile. Thread-safe. A request holds its file by reference, so
+// OpenFileId (the guest's fh) to GuestFile. Thread-safe. A request holds its file by reference, so
 // that a RELEASE which races with it (only a misbehaving guest's does) closes the descriptor after
 // it and not under it.
 class OpenFiles {
@@ -72,9 +72,9 @@ class OpenFiles {
                      bool has_set_id_bits);
   // EBADF if there is no such file, or if it isn't one of `node_id`'s: a guest can't use one
   // inode's handle on another.
-  ErrnoOr<std::shared_ptr<OpenFile>> Find(OpenFileId id, NodeId node_id) const;
+  ErrnoOr<std::shared_ptr<GuestFile>> Find(OpenFileId id, NodeId node_id) const;
   // Find() and removal.
-  ErrnoOr<std::shared_ptr<OpenFile>> Remove(OpenFileId id, NodeId node_id);
+  ErrnoOr<std::shared_ptr<GuestFile>> Remove(OpenFileId id, NodeId node_id);
   // Drops all; descriptors close as their last user is done.
   void Clear();
 
@@ -85,7 +85,7 @@ class OpenFiles {
  private:
   struct Shard {
     mutable absl::Mutex mutex;
-    absl::flat_hash_map<OpenFileId, std::shared_ptr<OpenFile>> files ABSL_GUARDED_BY(mutex);
+    absl::flat_hash_map<OpenFileId, std::shared_ptr<GuestFile>> files ABSL_GUARDED_BY(mutex);
   };
   static constexpr size_t kShards = 16;
 

@@ -44,7 +44,7 @@ class FileOperationFixture : public testing::Test {
   void Begin(Kind kind, UniqueFd fd) {
     operation_ = FileOperation();
     operation_.kind = kind;
-    operation_.file = std::make_shared<OpenFile>();
+    operation_.file = std::make_shared<GuestFile>();
     operation_.file->fd = std::move(fd);
   }
   void BeginTransfer(Kind kind, UniqueFd fd, uint64_t offset, uint64_t size) {
@@ -55,7 +55,7 @@ class FileOperationFixture : public testing::Test {
   void BeginCopy(UniqueFd from, uint64_t offset, UniqueFd to, uint64_t target_offset,
                  uint64_t size) {
     BeginTransfer(Kind::kCopy, std::move(from), offset, size);
-    operation_.target = std::make_shared<OpenFile>();
+    operation_.target = std::make_shared<GuestFile>();
     operation_.target->fd = std::move(to);
     operation_.target_offset = target_offset;
   }
@@ -84,7 +84,7 @@ class FileOperationFixture : public testing::Test {
     EXPECT_EQ(operation_.result, result);
   }
   std::string Content() const { return ContentOf(*operation_.file); }
-  static std::string ContentOf(const OpenFile& file) {
+  static std::string ContentOf(const GuestFile& file) {
     struct stat status {};
     fstat(file.fd.get(), &status);
     std::string content(static_cast<size_t>(status.st_size), '?');
