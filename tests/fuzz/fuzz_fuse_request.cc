@@ -44,6 +44,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (operation->decode == nullptr) return 0;
   rpc::Request request;
   request.set_id(1);
+  if (operation->route == FuseRoute::kForget) request.mutable_forget();  // As BrokerLink has it.
   if (!operation->decode(context, parser, request).ok()) return 0;
   const OperationRow* row = FindOperation(request.operation_case());
   POSTERN_HOLDS(row != nullptr);

@@ -57,8 +57,8 @@ class Broker {
     Filesystem filesystem(UniqueFd(open((root_ / "share").c_str(), O_PATH | O_CLOEXEC)),
                           ProcFd(UniqueFd(open("/proc/self/fd", O_PATH | O_CLOEXEC))),
                           *ProcessCredentials::Capture(), kDescriptors, options);
-    if (!own_state_) POSTERN_HOLDS(MakeThreadStateOwn(filesystem.proc_fd()).ok());
-    own_state_ = true;
+    // As each thread of the service; but libFuzzer wants its own directory back.
+    POSTERN_HOLDS(MakeThreadStateOwn(filesystem.proc_fd()).ok());
     auto session = *filesystem.StartSession({.supplementary_groups = true, .posix_acl = true});
     nodes_ = {1};
     files_ = {1};
@@ -70,6 +70,7 @@ class Broker {
     }
     for (rpc::Request& request : *batch.mutable_requests()) RunOne(filesystem, *session, request);
     session.reset();
+    POSTERN_HOLDS(fchdir(directory_.get()) == 0);
     POSTERN_HOLDS(filesystem.budget().used() == 0);
     const struct stat after = Outside();
     POSTERN_HOLDS(before.st_nlink == after.st_nlink && before.st_mode == after.st_mode &&
@@ -172,7 +173,7 @@ class Broker {
   fs::path root_;
   const uid_t uid_ = geteuid();
   const gid_t gid_ = getegid();
-  bool own_state_ = false;
+  const UniqueFd directory_{open(".", O_PATH | O_DIRECTORY | O_CLOEXEC)};
   std::unique_ptr<OperationScratch> scratch_ = std::make_unique<OperationScratch>();
   std::vector<uint64_t> nodes_;
   std::vector<uint64_t> files_;
