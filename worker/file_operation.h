@@ -28,7 +28,7 @@ struct FileOperation {
   uint32_t flags = 0;  // kWrite: RWF_*; kSync: 1 for data only; kAllocate: mode; kSeek: whence.
 
   std::shared_ptr<GuestFile> target;  // kCopy: where to, and at
-  uint64_t target_offset = 0;        // this offset.
+  uint64_t target_offset = 0;         // this offset.
 
   bool kills_privileges = false;  // kWrite, kAllocate, kCopy: set-id bits are to go (killpriv v2).
   bool at_broker = false;         // The broker has been asked and hasn't answered.
