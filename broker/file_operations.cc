@@ -27,8 +27,9 @@ ErrnoOrVoid AnswerOpened(OperationContext& context, NodeId node, int flags, uint
   return {};
 }
 
+// `status` becomes what the file is once it is open.
 ErrnoOrVoid OpenInode(OperationContext& context, const Inode& inode, int flags,
-                      bool kill_privileges, rpc::OpenedFile& opened) {
+                      bool kill_privileges, struct statx& status, rpc::OpenedFile& opened) {
   if (!S_ISREG(inode.type())) return Errno(EBADF);
   BudgetedFd fd;
   POSTERN_ASSIGN_OR_RETURN(fd.share, context.filesystem.budget().Take());
@@ -42,7 +43,6 @@ ErrnoOrVoid OpenInode(OperationContext& context, const Inode& inode, int flags,
   if ((flags & (O_ACCMODE | O_TRUNC)) != O_RDONLY) {
     POSTERN_RETURN_IF_ERROR(DropCapability(context, inode.type(), fd.fd.get()));
   }
-  struct statx status;
   POSTERN_RETURN_IF_ERROR(StatDescriptor(fd.fd.get(), status));
   return AnswerOpened(context, inode.id(), flags, status.stx_mode, std::move(fd), opened);
 }
@@ -54,14 +54,11 @@ ErrnoOrVoid OpenExisting(OperationContext& context, const PinnedInode& parent,
   struct statx status;
   POSTERN_ASSIGN_OR_RETURN(const InodeRef inode, LookUp(context, parent, name, status));
   const ErrnoOrVoid opened =
-      OpenInode(context, *inode, flags, kill_privileges, *created.mutable_opened());
+      OpenInode(context, *inode, flags, kill_privileges, status, *created.mutable_opened());
   if (!opened.ok()) {
     UndoLookUp(context, inode);
     return opened;
   }
-  // O_TRUNC has changed what the lookup saw. If this fails the older attributes have to do: the
-  // file is open.
-  if ((flags & O_TRUNC) != 0) (void)StatDescriptor(context.reply_file->fd(), status).ok();
   FillEntry(parent.inode->identity(), *inode, status, context.filesystem.ids(),
             *created.mutable_entry());
   return {};
@@ -102,7 +99,9 @@ ErrnoOrVoid Open(OperationContext& context, const rpc::OpenRequest& request, rpc
                            FileOpenFlags(request.flags(), context.filesystem.options()));
   POSTERN_ASSIGN_OR_RETURN(const InodeRef inode,
                            context.session.inodes.Get(NodeId(request.node_id())));
-  return OpenInode(context, *inode, flags, request.kill_privileges(), *reply.mutable_opened());
+  struct statx status;
+  return OpenInode(context, *inode, flags, request.kill_privileges(), status,
+                   *reply.mutable_opened());
 }
 
 ErrnoOrVoid Create(OperationContext& context, const rpc::CreateRequest& request,
