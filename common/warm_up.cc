@@ -1,6 +1,7 @@
 #include "common/warm_up.h"
 
 #include <absl/base/internal/sysinfo.h>
+#include <absl/synchronization/mutex.h>
 #include <malloc.h>
 
 #include <limits>
@@ -17,6 +18,11 @@ void WarmUpLibraries() {
   // The first contended absl::Mutex or spin lock asks how many processors there are, which reads a
   // file in /sys, and keeps the answer. There is no public way to have it asked earlier.
   absl::base_internal::NumCPUs();
+  // The first wait with a time-out asks how fast they tick: another file in /sys.
+  absl::base_internal::NominalCPUFrequency();
+  // Distributions build abseil with its debug checks. This one takes a lock of the whole process at
+  // each Lock(), and its report reads files to name the functions.
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   // So does glibc before it makes a ninth heap for yet another thread, unless it has been given a
   // limit.
   mallopt(M_ARENA_MAX, kMaxArenas);
