@@ -1,0 +1,8 @@
+// What every fuzz target does once.
+#include "common/logging.h"
+
+// libFuzzer's. Keeps the daemon's lines out of the way: a hostile input is worth one each.
+extern "C" int LLVMFuzzerInitialize(int* /*argc*/, char*** argv) {
+  postern::InitializeLogging((*argv)[0], postern::LogLevel::kOff, postern::LogTarget::kStderr);
+  return 0;
+}
