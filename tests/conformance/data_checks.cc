@@ -59,7 +59,7 @@ void AddDataChecks(std::vector<Check>& checks) {
   checks.push_back({"data/two-appenders", kNothing, [](Script& s) {
                       s.Open("f", O_WRONLY | O_APPEND | O_CREAT);
                       s.Open("f", O_WRONLY | O_APPEND);
-                      for (int i = 0; i < 10; ++i) s.Write(i % 2, 0, Pattern(777, 3));
+                      for (size_t i = 0; i < 10; ++i) s.Write(i % 2, 0, Pattern(777, 3));
                       s.Content("f");
                     }});
   checks.push_back({"data/create-with-append", kNothing, [](Script& s) {
