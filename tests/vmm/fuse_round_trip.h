@@ -3,7 +3,6 @@
 #define POSTERN_TESTS_VMM_FUSE_ROUND_TRIP_H_
 
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
 #include "tests/vmm/fuse_client.h"
@@ -23,7 +22,7 @@ struct FuseClient::Pending {
     pending.error = reply.error;
     pending.sizes = {.arguments = reply.arguments.size(), .data = reply.data_bytes};
     const size_t count = std::min(reply.arguments.size(), pending.arguments.size());
-    std::memcpy(pending.arguments.data(), reply.arguments.data(), count);
+    std::copy_n(reply.arguments.data(), count, pending.arguments.data());
   }
 };
 
