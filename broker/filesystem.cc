@@ -43,7 +43,9 @@ ErrnoOrVoid Filesystem::UseFileHandles(MountTable::Policy policy) {
 
 ErrnoOr<std::shared_ptr<Session>> Filesystem::StartSession(SessionOptions options) {
   InodeParts root;
-  POSTERN_ASSIGN_OR_RETURN(root.path.share, budget_.Take());
+  // Not of the guest's budget: a guest that has used it up must still be able to begin anew. There
+  // are as many sessions as threads that work in them and one, and the budget leaves each thread
+  // room for more (DescriptorBudget::LimitFor).
   root.path.fd.Reset(fcntl(root_.get(), F_DUPFD_CLOEXEC, 0));
   if (!root.path.fd) return Errno::Last();
   struct statx status;

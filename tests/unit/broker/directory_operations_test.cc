@@ -97,7 +97,7 @@ TEST_F(DirectoryOperationsTest, HugeBudgetStaysWithinAMessage) {
 
 TEST_F(DirectoryOperationsTest, ListingGoesOnWithoutEntriesWhenTheBudgetOfDescriptorsIsUsedUp) {
   MakeFiles(20, 10);
-  StartFilesystem(7);  // The root, the handle and five inodes.
+  StartFilesystem(6);  // The handle and five inodes.
   const auto items = ReadAll(65536, true);
   EXPECT_EQ(NamesOf(items), names_);
   EXPECT_EQ(session_->inodes.size(), 5u);

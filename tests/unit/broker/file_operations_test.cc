@@ -108,7 +108,7 @@ TEST_F(FileOperationsTest, ReleaseClosesOnce) {
 
 TEST_F(FileOperationsTest, OpenBeyondTheBudgetIsEnfile) {
   share_.Write("file");
-  StartFilesystem(3);  // Root, inode, one open file.
+  StartFilesystem(2);  // Inode, one open file.
   const uint64_t node = Lookup("file");
   EXPECT_EQ(Run(OpenOf(node, O_RDONLY)), 0);
   EXPECT_EQ(Run(OpenOf(node, O_RDONLY)), ENFILE);
@@ -174,10 +174,10 @@ TEST_F(FileOperationsTest, CreateThroughASymlinkMakesNothing) {
 }
 
 TEST_F(FileOperationsTest, CreateBeyondTheBudgetMakesNothing) {
-  StartFilesystem(2);  // Root and one more; a new file takes two.
+  StartFilesystem(1);  // A new file takes two.
   EXPECT_EQ(Run(CreateOf("new", O_RDWR)), ENFILE);
   EXPECT_FALSE(share_.Exists("new"));
-  EXPECT_EQ(filesystem_->budget().used(), 1u);
+  EXPECT_EQ(filesystem_->budget().used(), 0u);
 }
 
 TEST_F(FileOperationsTest, CreateRefusesNamesThatAreNotOneComponent) {

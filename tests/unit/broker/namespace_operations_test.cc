@@ -190,7 +190,7 @@ TEST_F(NamespaceOperationsTest, UnknownNodesAreBadEverywhere) {
 }
 
 TEST_F(NamespaceOperationsTest, FullBudgetIsEnfileAndKnownInodesGoOn) {
-  StartFilesystem(2);  // The root and one more.
+  StartFilesystem(1);
   share_.Write("one");
   share_.Write("two");
   const uint64_t one = Lookup("one");

@@ -111,7 +111,7 @@ TEST_F(SecurityContextTest, WhatCannotBeFoundAgainForItsLabelIsNotMade) {
         options.security_label = true;
         return options;
       }(),
-      {}, /*descriptors=*/1);  // The root's.
+      {}, /*descriptors=*/0);
   ExpectNothingMade(Directory("security.test"), ENFILE);
 }
 

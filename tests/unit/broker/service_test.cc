@@ -77,7 +77,7 @@ TEST_F(ServiceTest, ResetForgetsInodesAndClosesFiles) {
   Ask(Initialize());
   const uint64_t node = Lookup("file");
   Ask(OpenOf(node));
-  EXPECT_EQ(filesystem_->budget().used(), 3u);
+  EXPECT_EQ(filesystem_->budget().used(), 2u);
   EXPECT_EQ(Ask(Reset()).reply.error(), 0u);
   EXPECT_TRUE(BudgetBecomes(0));
   EXPECT_EQ(Ask(GetAttributesOf(node)).reply.error(), uint32_t{EIO});
@@ -88,8 +88,20 @@ TEST_F(ServiceTest, InitializeEndsTheEarlierSession) {
   Ask(Initialize());
   const uint64_t node = Lookup("file");
   EXPECT_EQ(Ask(Initialize()).reply.error(), 0u);
-  EXPECT_TRUE(BudgetBecomes(1));
+  EXPECT_TRUE(BudgetBecomes(0));
   EXPECT_EQ(Ask(GetAttributesOf(node)).reply.error(), uint32_t{EBADF});
+}
+
+// A guest that starts again at its limit, without the end of the session before.
+TEST_F(ServiceTest, InitializeNeedsNothingOfTheBudget) {
+  Ask(Initialize());
+  std::vector<DescriptorBudget::Share> all;
+  for (auto share = filesystem_->budget().Take(); share.ok();
+       share = filesystem_->budget().Take()) {
+    all.push_back(std::move(*share));
+  }
+  EXPECT_EQ(Ask(Initialize()).reply.error(), 0u);
+  EXPECT_EQ(Ask(GetAttributesOf(kRoot)).reply.error(), 0u);
 }
 
 TEST_F(ServiceTest, ForgetHasNoReply) {
