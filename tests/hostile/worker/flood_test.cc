@@ -1,0 +1,187 @@
+// Too much of everything: requests, replies that nobody reads, files, names.
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "tests/hostile/worker/hostile_worker_fixture.h"
+
+namespace postern {
+namespace {
+
+// What a broker may grow by under a flood of messages: its threads' buffers, which are there from
+// the first large message on.
+constexpr size_t kMaxGrowthKib = 32 * 1024;
+
+class FloodTest : public HostileWorkerTest {
+ protected:
+  // Sends until the broker takes no more, or `count` messages are sent. How many were.
+  size_t SendWithoutReading(const std::string& message, size_t count, size_t channel) {
+    size_t sent = 0;
+    while (sent < count && broker().SendRaw(message, {}, channel) == 0) ++sent;
+    return sent;
+  }
+  std::string FullBatch(const rpc::Request& request) const {
+    std::vector<rpc::Request> batch;
+    for (uint64_t i = 1; i <= 64; ++i) batch.push_back(requests::WithId(request, i));
+    return requests::BatchOf(batch);
+  }
+};
+
+// The kernel's buffers fill up, and then the broker's patience runs out.
+TEST_F(FloodTest, RepliesThatAreNeverReadEndTheSessionWithoutGrowth) {
+  ASSERT_NO_FATAL_FAILURE(StartBroker());
+  const std::string message = FullBatch(requests::GetAttributes(kRoot));
+  const size_t memory = broker().ResidentKib();
+  size_t largest = 0;
+  while (broker().IsAlive()) {
+    SendWithoutReading(message, 1000, 1);
+    largest = std::max(largest, broker().ResidentKib());
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  EXPECT_LE(largest, memory + kMaxGrowthKib);
+  ExpectSessionEnds("replies aren't read");
+}
+
+TEST_F(FloodTest, ChannelThatIsFloodedAndReadLeavesTheOthersServed) {
+  ASSERT_NO_FATAL_FAILURE(StartBroker());
+  const std::string message = FullBatch(requests::GetAttributes(kRoot));
+  const size_t memory = broker().ResidentKib();
+  size_t sent = 0;
+  size_t received = 0;
+  while (sent < 5000) {
+    sent += SendWithoutReading(message, 8, 1);
+    ASSERT_EQ(Ask(requests::GetAttributes(kRoot), 0).error(), 0);
+    rpc::ReplyBatch replies;
+    while (broker().channel(1).ReceiveMessage(replies, 0, Channel::Wait::kDontBlock).ok()) {
+      received += static_cast<size_t>(replies.replies_size());
+    }
+  }
+  while (received < sent * 64) {
+    rpc::ReplyBatch replies;
+    ASSERT_TRUE(broker().channel(1).ReceiveMessage(replies, 0).ok());
+    received += static_cast<size_t>(replies.replies_size());
+  }
+  EXPECT_EQ(received, sent * 64);
+  EXPECT_LE(broker().ResidentKib(), memory + kMaxGrowthKib);
+}
+
+// Messages that cost much to parse, 4000 objects each, are bounded by their size.
+TEST_F(FloodTest, MessagesThatAreAllObjectsDontGrowTheBroker) {
+  ASSERT_NO_FATAL_FAILURE(StartBroker());
+  rpc::Request forget;
+  for (uint64_t i = 0; i < 4096; ++i) forget.mutable_forget()->add_items();
+  std::vector<rpc::Request> batch(10, forget);
+  const size_t memory = broker().ResidentKib();
+  for (int i = 0; i < 200; ++i) {
+    // With an answer, so that they don't pile up.
+    std::vector<rpc::Request> all = batch;
+    all.push_back(requests::GetAttributes(kRoot));
+    ASSERT_EQ(broker().Ask(all, static_cast<size_t>(i) % broker().channels()).back().error(), 0);
+  }
+  EXPECT_LE(broker().ResidentKib(), memory + kMaxGrowthKib);
+}
+
+TEST_F(FloodTest, OpenFilesReachALimitAndComeBack) {
+  ASSERT_NO_FATAL_FAILURE(StartBroker());
+  const uint64_t node = NodeOf("file");
+  const size_t before = broker().Descriptors();
+  rlimit limit;
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
+  const std::vector<rpc::Request> batch(64, requests::Open(node, O_RDONLY));
+  size_t opened = 0;
+  int error = 0;
+  while (error == 0 && opened < limit.rlim_cur) {
+    for (const auto& answer : broker().Ask(batch)) {
+      if (answer.error() != 0) {
+        error = answer.error();
+      } else {
+        ++opened;
+      }
+    }
+  }
+  EXPECT_EQ(error, ENFILE);
+  EXPECT_LT(broker().Descriptors(), limit.rlim_cur);
+  // Directories are of the same budget; all else goes on.
+  EXPECT_EQ(Ask(requests::OpenDirectory(kRoot)).error(), ENFILE);
+  EXPECT_EQ(Ask(requests::Create("new", O_RDWR)).error(), ENFILE);
+  EXPECT_FALSE(std::filesystem::exists(Share("new")));
+  EXPECT_EQ(Ask(requests::MakeDirectory("new-directory")).error(), 0);
+  ExpectServes();
+  EXPECT_EQ(Ask(requests::Initialize()).error(), 0);
+  EXPECT_TRUE(Eventually([&] { return broker().Descriptors() == before; }));
+  EXPECT_EQ(Ask(requests::Open(NodeOf("file"), O_RDONLY)).error(), 0);
+}
+
+// Each name that is known costs a descriptor here.
+TEST_F(FloodTest, NamesThatAreNeverForgottenReachALimitAndComeBack) {
+  constexpr uint64_t kLimit = 2000;
+  ASSERT_NO_FATAL_FAILURE(
+      StartBroker({"--inode-file-handles=never", "--rlimit-nofile=" + std::to_string(kLimit)}));
+  const size_t before = broker().Descriptors();
+  size_t known = 0;
+  int error = 0;
+  for (size_t i = 0; error == 0 && i < kLimit; ++i) {
+    error = Ask(requests::MakeNode("f" + std::to_string(i), S_IFREG | 0600)).error();
+    known += error == 0 ? 1 : 0;
+  }
+  EXPECT_EQ(error, ENFILE);
+  EXPECT_GT(known, kLimit / 2);
+  EXPECT_EQ(Ask(requests::Lookup(kRoot, "file")).error(), ENFILE);
+  EXPECT_EQ(Ask(requests::Lookup(kRoot, "f0")).error(), 0);
+  ExpectServes();
+  EXPECT_EQ(Ask(requests::Initialize()).error(), 0);
+  EXPECT_TRUE(Eventually([&] { return broker().Descriptors() == before; }));
+}
+
+// By file handles they cost memory.
+TEST_F(FloodTest, TwentyThousandKnownNamesCostLittle) {
+  ASSERT_NO_FATAL_FAILURE(StartBroker());
+  const size_t memory = broker().ResidentKib();
+  const size_t before = broker().Descriptors();
+  for (size_t i = 0; i < 20'000;) {
+    std::vector<rpc::Request> batch;
+    for (int j = 0; j < 64; ++j, ++i) {
+      batch.push_back(requests::MakeNode("f" + std::to_string(i), S_IFREG | 0600));
+    }
+    ASSERT_EQ(broker().Ask(batch).back().error(), 0);
+  }
+  ExpectServes();
+  EXPECT_LE(broker().ResidentKib(), memory + kMaxGrowthKib);
+  EXPECT_LE(broker().Descriptors(), before + 1);
+}
+
+// One name looked up as often as a count of 32 bits can't tell is still one inode.
+TEST_F(FloodTest, LookupsOfOneNameCountButCostNothing) {
+  ASSERT_NO_FATAL_FAILURE(StartBroker());
+  const uint64_t node = NodeOf("file");
+  const size_t memory = broker().ResidentKib();
+  const std::vector<rpc::Request> batch(64, requests::Lookup(kRoot, "file"));
+  for (int i = 0; i < 1000; ++i) ASSERT_EQ(broker().Ask(batch).back().error(), 0);
+  EXPECT_LE(broker().ResidentKib(), memory + 4096);
+  broker().Ask(requests::Forget(node, 64'000));
+  EXPECT_EQ(Ask(requests::GetAttributes(node)).error(), 0);
+  broker().Ask(requests::Forget(node, 1));
+  EXPECT_EQ(Ask(requests::GetAttributes(node)).error(), EBADF);
+}
+
+// Ten thousand errors, and not a line in the log (the fixture counts).
+TEST_F(FloodTest, ErrorsAreNotLogged) {
+  ASSERT_NO_FATAL_FAILURE(StartBroker());
+  std::vector<rpc::Request> batch;
+  for (int i = 0; i < 16; ++i) {
+    batch.push_back(requests::Lookup(kRoot, ".."));
+    batch.push_back(requests::GetAttributes(12'345));
+    batch.push_back(requests::MakeDirectory("x", 0755, {~0U, 0}));
+    batch.push_back(requests::Lookup(kRoot, "nothing\n\x1b[2J"));
+  }
+  for (int i = 0; i < 160; ++i) {
+    for (const auto& answer : broker().Ask(batch)) ASSERT_NE(answer.error(), 0);
+  }
+  EXPECT_EQ(broker().Log(), "");
+}
+
+}  // namespace
+}  // namespace postern
