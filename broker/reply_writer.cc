@@ -19,7 +19,8 @@ static_assert(kRepliesTag < 0x80, "one byte");
 
 }  // namespace
 
-ReplyWriter::ReplyWriter() : buffer_(std::make_unique<std::byte[]>(kMaxMessageBytes)) {
+ReplyWriter::ReplyWriter(TakeBack take_back)
+    : take_back_(std::move(take_back)), buffer_(std::make_unique<std::byte[]>(kMaxMessageBytes)) {
   files_.reserve(kMaxMessageDescriptors);
 }
 
@@ -48,24 +49,50 @@ ErrnoOrVoid ReplyWriter::Add(const rpc::Reply& reply, OpenFileRef file) {
   to = CodedOutputStream::WriteVarint32ToArray(size, to);
   to = reply.SerializeWithCachedSizesToArray(to);
   used_ = static_cast<size_t>(to - begin);
+  if (file != nullptr) files_.push_back({replies_, std::move(file)});
   ++replies_;
-  if (file != nullptr) files_.push_back(std::move(file));
   return {};
 }
 
 ErrnoOrVoid ReplyWriter::Flush() {
   if (replies_ == 0) return {};
-  std::array<int, kMaxMessageDescriptors> descriptors;
-  for (size_t i = 0; i < files_.size(); ++i) descriptors[i] = files_[i]->fd();
-  ErrnoOrVoid sent;
-  {
-    const absl::MutexLock lock(mutex_);
-    sent = channel_->Send({buffer_.get(), used_}, std::span(descriptors).first(files_.size()));
+  ErrnoOrVoid sent = Send();
+  if (!sent.ok() && sent.error() == Errno(ETOOMANYREFS) && !files_.empty()) {
+    POSTERN_LOG_ONCE(WARNING)
+        << "more descriptors than the limit of open files lie unread in this user's sockets: the "
+           "guest's files can't be opened meanwhile";
+    TurnFilesIntoErrors();
+    sent = Send();
   }
   used_ = 0;
   replies_ = 0;
   files_.clear();
   return sent;
+}
+
+ErrnoOrVoid ReplyWriter::Send() {
+  std::array<int, kMaxMessageDescriptors> descriptors;
+  for (size_t i = 0; i < files_.size(); ++i) descriptors[i] = files_[i].file->fd();
+  const absl::MutexLock lock(mutex_);
+  return channel_->Send({buffer_.get(), used_}, std::span(descriptors).first(files_.size()));
+}
+
+void ReplyWriter::TurnFilesIntoErrors() {
+  rpc::ReplyBatch batch;
+  // Of our own making, so it can be parsed.
+  if (!batch.ParseFromArray(buffer_.get(), Narrow<int>(used_))) LOG(FATAL) << "own replies";
+  for (const File& file : files_) {
+    rpc::Reply& reply = *batch.mutable_replies(Narrow<int>(file.reply));
+    take_back_(reply, file.file);
+    reply.clear_result();
+    reply.set_error(ENFILE);
+  }
+  files_.clear();
+  // What an error takes is less than what it stands for.
+  used_ = batch.ByteSizeLong();
+  if (used_ > kMaxMessageBytes) LOG(FATAL) << "errors of " << used_ << " bytes";
+  // Safe as in Add().
+  batch.SerializeWithCachedSizesToArray(reinterpret_cast<uint8_t*>(buffer_.get()));
 }
 
 }  // namespace postern

@@ -5,6 +5,7 @@
 #include <absl/synchronization/mutex.h>
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -22,7 +23,11 @@ class ReplyWriter {
  public:
   static constexpr size_t kMaxReplies = 64;  // rpc.proto
 
-  ReplyWriter();
+  // Takes back what a reply would have given the worker, an open file and maybe an inode's count.
+  using TakeBack = std::function<void(const rpc::Reply& reply, const OpenFileRef& file)>;
+
+  // `take_back` is called for each reply whose descriptor can't be sent.
+  explicit ReplyWriter(TakeBack take_back);
   ReplyWriter(const ReplyWriter&) = delete;
   ReplyWriter& operator=(const ReplyWriter&) = delete;
 
@@ -35,16 +40,27 @@ class ReplyWriter {
   // Channel::Send()'s.
   ErrnoOrVoid Add(const rpc::Reply& reply, OpenFileRef file);
 
-  // Sends what has been added, if anything.
+  // Sends what has been added, if anything. The kernel counts the descriptors that lie unread in
+  // sockets for each user, and refuses more (ETOOMANYREFS) than the sender's limit of open files:
+  // the worker of any other VM can bring that about. Replies with a descriptor become ENFILE then.
   ErrnoOrVoid Flush();
 
  private:
+  struct File {
+    size_t reply;  // The index of the reply that it goes with.
+    OpenFileRef file;
+  };
+
+  ErrnoOrVoid Send();
+  void TurnFilesIntoErrors();
+
+  const TakeBack take_back_;
   Channel* channel_ = nullptr;
   absl::Mutex* mutex_ = nullptr;
   const std::unique_ptr<std::byte[]> buffer_;  // kMaxMessageBytes
   size_t used_ = 0;
   size_t replies_ = 0;
-  std::vector<OpenFileRef> files_;
+  std::vector<File> files_;
 };
 
 }  // namespace postern

@@ -47,6 +47,8 @@ google::protobuf::ArenaOptions ArenaOptionsFor(char* block) {
 
 // What one thread needs, reused from message to message.
 struct BrokerService::ThreadState {
+  explicit ThreadState(ReplyWriter::TakeBack take_back) : writer(std::move(take_back)) {}
+
   std::unique_ptr<char[]> arena_block = std::make_unique<char[]>(kArenaBytes);
   google::protobuf::Arena arena{ArenaOptionsFor(arena_block.get())};
   rpc::RequestBatch* batch = nullptr;  // In the arena.
@@ -129,7 +131,8 @@ void BrokerService::Fail(const char* what) {
 }
 
 void BrokerService::Run() {
-  ThreadState thread;
+  ThreadState thread(
+      [this](const rpc::Reply& reply, const OpenFileRef& file) { TakeBack(reply, file); });
   released_.WaitForNotification();
   if (!serving_) return;  // Stopped before it began: the jail isn't closed.
   for (;;) {
@@ -191,7 +194,11 @@ ErrnoOrVoid BrokerService::Process(Link& link, ThreadState& thread) {
   for (const rpc::Request& request : thread.batch->requests()) {
     const OperationRow& row = *FindOperation(request.operation_case());
     if ((row.flags & kNoReply) != 0) continue;  // RunUnanswered()
-    if ((row.flags & kMayBeSlow) != 0) POSTERN_RETURN_IF_ERROR(thread.writer.Flush());
+    // What may be slow holds up no answer; and what belongs to a session is sent or taken back
+    // before that ends.
+    if ((row.flags & (kMayBeSlow | kChangesSession)) != 0) {
+      POSTERN_RETURN_IF_ERROR(thread.writer.Flush());
+    }
 
     auto* reply = google::protobuf::Arena::CreateMessage<rpc::Reply>(&thread.arena);
     OpenFileRef file;
@@ -221,6 +228,20 @@ ErrnoOrVoid BrokerService::Process(Link& link, ThreadState& thread) {
   // Before the worker has its answers and may end the session: its files are to be closed then.
   session.reset();
   return thread.writer.Flush();
+}
+
+void BrokerService::TakeBack(const rpc::Reply& reply, const OpenFileRef& file) {
+  const std::shared_ptr<Session> session = CurrentSession();
+  if (session == nullptr) return;
+  const OpenFileId id(
+      (reply.has_created() ? reply.created().opened() : reply.opened()).open_file_id());
+  // By now the id may be that of another file, if the session has changed.
+  const ErrnoOr<OpenFileRef> open =
+      session->open_files.Get(id, file->node(), OpenFile::Kind::kFile);
+  if (!open.ok() || *open != file) return;
+  (void)session->open_files.Remove(id, file->node(), OpenFile::Kind::kFile);
+  // A file that was made stays: it has a name.
+  if (reply.has_created()) session->inodes.Forget(file->node(), 1);
 }
 
 ErrnoOrVoid BrokerService::ChangeSession(const rpc::Request& request) {

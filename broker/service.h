@@ -75,6 +75,8 @@ class BrokerService {
   bool ReceiveBatch(Link& link, ThreadState& thread);
   void RunUnanswered(ThreadState& thread);
   ErrnoOrVoid Process(Link& link, ThreadState& thread);
+  // Closes the file that a reply should have brought, whose descriptor couldn't be sent.
+  void TakeBack(const rpc::Reply& reply, const OpenFileRef& file);
   ErrnoOrVoid ChangeSession(const rpc::Request& request);
   std::shared_ptr<Session> CurrentSession();
   ErrnoOrVoid Watch(Link& link, int operation);
