@@ -24,13 +24,10 @@ std::string Repeated(const std::string& piece, size_t count) {
   return all;
 }
 
-// requests { id: 1, field 100: { field 1: { field 1: … } } }, as deep as that.
+// A request that holds groups within groups, as deep as that. They need no lengths, and are of a
+// field that is none: its number is the id's, which is no group.
 std::string Nested(size_t depth) {
-  std::string inner;
-  for (size_t i = 0; i < depth; ++i) {
-    // Groups need no lengths: field 1, start; field 1, end.
-    inner = "\x0b" + inner + "\x0c";
-  }
+  const std::string inner = std::string(depth, '\x0b') + std::string(depth, '\x0c');
   std::string request = "\x08\x01" + inner;
   std::string size;
   for (size_t rest = request.size(); size.empty() || rest != 0; rest >>= 7) {
@@ -102,8 +99,8 @@ const BadMessage kBadMessages[] = {
        reply.mutable_entry()->set_node_id(1);
        return replies.SerializeAsString();
      },
-     // Field 3 of a reply is LookupRequest's number, and an Entry reads as one: its name is not
-     // one. See the next test.
+     // A reply's entry has the number of a request's lookup, and reads as one without a name: that
+     // gets an errno.
      nullptr},
     {"ErrorReplyInsteadOfARequest",
      [] {

@@ -44,7 +44,7 @@ const BadName kBadNames[] = {
 INSTANTIATE_TEST_SUITE_P(, BadNameTest, testing::ValuesIn(kBadNames),
                          [](const auto& row) { return std::string(row.param.label); });
 
-// Twelve operations take a name; in the sandbox modes that differ in what stands behind the check.
+// Twelve ways to pass a name, in the sandbox mode where nothing else stands behind the check.
 TEST_P(BadNameTest, GetsAnErrnoFromEveryOperation) {
   const auto& [label, name, error] = GetParam();
   ASSERT_NO_FATAL_FAILURE(StartBroker({"--sandbox=none"}));
