@@ -77,7 +77,7 @@ TEST_F(SessionTest, InitsWhileOperationsRunOnAnotherChannel) {
   for (int round = 0; round < 50; ++round) {
     ASSERT_TRUE(broker().channel(0).SendMessage(work).ok());
     ASSERT_TRUE(broker().channel(1).SendMessage(inits).ok());
-    for (const size_t channel : {0, 1}) {
+    for (const size_t channel : {size_t{0}, size_t{1}}) {
       for (int answered = 0; answered < 64;) {
         rpc::ReplyBatch replies;
         ASSERT_TRUE(broker().channel(channel).ReceiveMessage(replies, kMaxMessageDescriptors).ok());
