@@ -1,17 +1,18 @@
 #include "tests/vmm/process_info.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
-#include <fstream>
-#include <iterator>
 #include <memory>
 #include <optional>
 #include <set>
 #include <sstream>
+
+#include "common/unique_fd.h"
 
 namespace postern::vmm {
 namespace {
@@ -20,9 +21,15 @@ std::string ProcPath(pid_t pid, std::string_view file) {
   return "/proc/" + std::to_string(pid) + "/" + std::string(file);
 }
 
+// What there was of the file until its end, or until its process ended (ESRCH).
 std::string ReadAll(const std::string& path) {
-  std::ifstream file(path);
-  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  const UniqueFd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  std::string text;
+  char part[4096];
+  for (ssize_t size; (size = read(file.get(), part, sizeof(part))) > 0;) {
+    text.append(part, static_cast<size_t>(size));
+  }
+  return text;
 }
 
 ErrnoOr<std::vector<std::string>> ListDirectory(const std::string& path) {
