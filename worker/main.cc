@@ -14,6 +14,7 @@
 #include "sandbox/child.h"
 #include "sandbox/jail.h"
 #include "worker/fuse_device.h"
+#include "worker/memory_fault.h"
 #include "worker/vhost_user_session.h"
 
 namespace postern {
@@ -33,6 +34,7 @@ absl::Status Serve() {
   // A pipe that the front end closed must not end the process (User-Mode Linux's call descriptors
   // are pipes).
   std::signal(SIGPIPE, SIG_IGN);
+  EndOnMemoryFault();
   WarmUpLibraries();
   POSTERN_TRY(EnterWorkerJail(start.config));
   auto device = FuseDevice::Create(std::move(start.channels), MakeFuseOptions(start.config));
