@@ -9,6 +9,7 @@
 #include "broker/operation_table.h"
 #include "broker/thread_state.h"
 #include "common/logging.h"
+#include "common/warm_up.h"
 
 namespace postern {
 namespace {
@@ -92,6 +93,7 @@ absl::Status BrokerService::Start() {
     threads_.emplace_back([this, &started, &failure] {
       const ErrnoOrVoid own = MakeThreadStateOwn(filesystem_.proc_fd());
       if (!own.ok()) failure = own.errno_value();
+      WarmUpThread();
       started.DecrementCount();
       Run();
     });

@@ -3,6 +3,7 @@
 #include <absl/base/internal/sysinfo.h>
 #include <absl/synchronization/mutex.h>
 #include <malloc.h>
+#include <pthread.h>
 
 #include <limits>
 
@@ -29,6 +30,15 @@ void WarmUpLibraries() {
   // And before it gives the end of a heap back, it reads the kernel's overcommit policy. Without a
   // threshold it gives back only what it had mapped on its own: blocks of 128 KiB and more.
   mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
+  WarmUpThread();
+}
+
+void WarmUpThread() {
+  // A contended absl::Mutex wants to know the thread's priority. glibc asks the kernel once and
+  // keeps the answer with the thread.
+  int policy = 0;
+  sched_param parameters{};
+  pthread_getschedparam(pthread_self(), &policy, &parameters);
 }
 
 }  // namespace postern

@@ -5,8 +5,11 @@
 namespace postern {
 
 // Call it while the process can still open files: before its root is changed and its seccomp filter
-// loaded.
+// loaded. Warms up the calling thread, too.
 void WarmUpLibraries();
+
+// To be called by every other thread before the filter is loaded.
+void WarmUpThread();
 
 }  // namespace postern
 

@@ -55,10 +55,11 @@ class CapabilitySet {
 // The number of "chown" or "CHOWN"; nothing for "CAP_CHOWN".
 std::optional<int> FindCapability(const std::string& name);
 
-// What a broker does to files on behalf of any user, and no more.
-inline constexpr CapabilitySet kBrokerCapabilities = {CAP_CHOWN,  CAP_DAC_OVERRIDE, CAP_FOWNER,
-                                                      CAP_FSETID, CAP_SETGID,       CAP_SETUID,
-                                                      CAP_MKNOD,  CAP_SETFCAP};
+// What a broker does to files on behalf of any user, and no more: to read them, and to make and
+// change them.
+inline constexpr CapabilitySet kReadingCapabilities = {CAP_DAC_OVERRIDE};
+inline constexpr CapabilitySet kWritingCapabilities = {CAP_CHOWN,  CAP_FOWNER, CAP_FSETID,
+                                                       CAP_SETGID, CAP_SETUID, CAP_MKNOD};
 
 // The five sets of the calling thread.
 struct CapabilityState {

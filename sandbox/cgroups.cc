@@ -85,6 +85,22 @@ std::optional<std::string> CgroupDirectory(std::string_view mountinfo, const Cgr
   return std::nullopt;
 }
 
+std::vector<std::string> CgroupMountPoints(std::string_view mountinfo) {
+  std::vector<std::string> mount_points;
+  for (absl::string_view line : absl::StrSplit(Absl(mountinfo), '\n', absl::SkipEmpty())) {
+    const std::vector<absl::string_view> fields = absl::StrSplit(line, ' ');
+    const auto separator = std::find(fields.begin(), fields.end(), "-");
+    if (fields.size() < 10 || std::distance(separator, fields.end()) < 4) continue;
+    if (separator[1] == "cgroup" || separator[1] == "cgroup2") mount_points.emplace_back(fields[4]);
+  }
+  return mount_points;
+}
+
+std::vector<std::string> CgroupMounts() {
+  const absl::StatusOr<std::string> mountinfo = ReadFile("/proc/self/mountinfo");
+  return mountinfo.ok() ? CgroupMountPoints(*mountinfo) : std::vector<std::string>();
+}
+
 absl::Status MoveIntoOwnCgroups(pid_t pid) {
   POSTERN_TRY_ASSIGN(const std::string own, ReadFile("/proc/self/cgroup"));
   POSTERN_TRY_ASSIGN(const std::string other, ReadFile("/proc/" + std::to_string(pid) + "/cgroup"));

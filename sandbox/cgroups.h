@@ -33,6 +33,11 @@ std::vector<Cgroup> DifferingCgroups(const std::vector<Cgroup>& own,
 // isn't mounted.
 std::optional<std::string> CgroupDirectory(std::string_view mountinfo, const Cgroup& cgroup);
 
+// Where control groups are mounted, of the text of /proc/self/mountinfo (proc(5)).
+std::vector<std::string> CgroupMountPoints(std::string_view mountinfo);
+// The same, of the calling process.
+std::vector<std::string> CgroupMounts();
+
 // Moves `pid` into every group of this process that it isn't in. The first failure is returned,
 // after all were tried.
 absl::Status MoveIntoOwnCgroups(pid_t pid);

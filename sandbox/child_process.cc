@@ -26,15 +26,10 @@ constexpr std::chrono::seconds kKillTimeout{5};
 
 // The worker's memory is the guest's once it is broken into: nothing of the caller's environment
 // goes there but what the C library and the sanitizers read.
-constexpr const char* kEnvironment[] = {"ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS"};
-// Without TZ the C library looks at this file anew for each line of the log, which the jail
-// forbids. With it, once.
-constexpr char kDefaultTimeZone[] = ":/etc/localtime";
+constexpr const char* kEnvironment[] = {"TZ", "ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS"};
 
 std::vector<std::string> ChildEnvironment() {
-  const char* zone = std::getenv("TZ");
-  std::vector<std::string> environment = {std::string("TZ=") +
-                                          (zone != nullptr ? zone : kDefaultTimeZone)};
+  std::vector<std::string> environment;
   for (const char* name : kEnvironment) {
     const char* value = std::getenv(name);
     if (value != nullptr) environment.push_back(std::string(name) + "=" + value);

@@ -74,7 +74,8 @@ int IntOption(int fd, int name) {
 }  // namespace
 
 absl::StatusOr<Endpoint> Endpoint::Create(const std::string& path,
-                                          const std::optional<std::string>& group) {
+                                          const std::optional<std::string>& group,
+                                          config::SeccompAction action) {
   gid_t gid = 0;
   if (group) {
     POSTERN_TRY_ASSIGN(gid, FindGroup(*group));
@@ -91,8 +92,8 @@ absl::StatusOr<Endpoint> Endpoint::Create(const std::string& path,
     return ErrnoStatus("giving the socket to group '" + *group + "'");
   }
   if (listen(endpoint.listener_.get(), kBacklog) < 0) return ErrnoStatus("listening");
-  POSTERN_TRY_ASSIGN(endpoint.sweeper_,
-                     Sweeper::Start(directory, *endpoint.socket_, endpoint.pid_file_->file));
+  POSTERN_TRY_ASSIGN(endpoint.sweeper_, Sweeper::Start(directory, *endpoint.socket_,
+                                                       endpoint.pid_file_->file, action));
   return endpoint;
 }
 

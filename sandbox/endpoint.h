@@ -17,9 +17,11 @@ namespace postern {
 class Endpoint {
  public:
   // Locks PATH.pid, replaces whatever lies at PATH by a listening socket: mode 0700, or 0770 and
-  // owned by `group`.
+  // owned by `group`. `action`
+  // is for the sweeper's seccomp filter.
   static absl::StatusOr<Endpoint> Create(const std::string& path,
-                                         const std::optional<std::string>& group);
+                                         const std::optional<std::string>& group,
+                                         config::SeccompAction action);
   // Takes a listening socket that the caller's parent has made; its path is none of our business.
   static absl::StatusOr<Endpoint> Adopt(int fd);
 
@@ -30,6 +32,8 @@ class Endpoint {
 
   // Readable when a connection waits; -1 once one was accepted.
   int fd() const { return listener_.get(); }
+  // Where the destructor removes names, O_PATH; -1 if nowhere.
+  int directory() const { return directory_.get(); }
   // Takes one connection and stops listening. EAGAIN: it has gone again.
   ErrnoOr<UniqueFd> AcceptOnly();
 

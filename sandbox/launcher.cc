@@ -16,6 +16,7 @@
 #include "sandbox/endpoint.h"
 #include "sandbox/executables.h"
 #include "sandbox/launch_plan.h"
+#include "sandbox/launcher_jail.h"
 #include "sandbox/limits.h"
 #include "sandbox/log_options.h"
 
@@ -78,10 +79,16 @@ absl::Status Configure(ChildProcess& child, const google::protobuf::MessageLite&
   return sent;
 }
 
+// Once for all processes.
+void WarnOfWeakFilter(config::SeccompAction action) {
+  if (action == config::SECCOMP_ACTION_NONE) LOG(WARNING) << "Running without a seccomp filter";
+  if (action == config::SECCOMP_ACTION_LOG) LOG(WARNING) << "Seccomp violations are logged only";
+}
+
 absl::StatusOr<Endpoint> OpenEndpoint(const Options& options) {
   if (options.fd) return Endpoint::Adopt(*options.fd);
   return Endpoint::Create(options.socket_path ? *options.socket_path : *options.socket,
-                          options.socket_group);
+                          options.socket_group, options.seccomp);
 }
 
 }  // namespace
@@ -89,6 +96,7 @@ absl::StatusOr<Endpoint> OpenEndpoint(const Options& options) {
 absl::StatusOr<Outcome> Launch(const Options& options) {
   POSTERN_TRY_ASSIGN(const std::string shared_dir, CheckSharedDir(options.shared_dir));
   for (const std::string& line : DeprecationWarnings(options)) LOG(WARNING) << line;
+  WarnOfWeakFilter(options.seccomp);
   POSTERN_TRY_ASSIGN(LaunchPlan plan, MakeLaunchPlan(options, {geteuid(), getegid()}));
   plan.broker.set_shared_dir(shared_dir);
   POSTERN_TRY_ASSIGN(const Executables executables, FindExecutables());
@@ -107,6 +115,7 @@ absl::StatusOr<Outcome> Launch(const Options& options) {
   // Kept open here, an end would hide from each child that the other has gone.
   channels = ChannelEnds();
 
+  POSTERN_TRY(SealLauncher(options.seccomp, endpoint.directory()));
   Supervisor supervisor(std::move(broker), std::move(worker), endpoint, std::move(signals));
   return supervisor.Run();
 }

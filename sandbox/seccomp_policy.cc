@@ -4,8 +4,6 @@
 
 #include <memory>
 
-#include "common/logging.h"
-
 namespace postern {
 namespace {
 
@@ -50,24 +48,21 @@ bool Holds(const std::optional<ArgumentCondition>& condition,
 
 }  // namespace
 
+bool Allows(const SeccompRow& row, int syscall, std::span<const uint64_t, 6> arguments) {
+  return row.syscall == syscall && Holds(row.first, arguments) && Holds(row.second, arguments);
+}
+
 bool Allows(std::span<const SeccompRow> policy, int syscall,
             std::span<const uint64_t, 6> arguments) {
   for (const SeccompRow& row : policy) {
-    if (row.syscall == syscall && Holds(row.first, arguments) && Holds(row.second, arguments)) {
-      return true;
-    }
+    if (Allows(row, syscall, arguments)) return true;
   }
   return false;
 }
 
 absl::Status LoadSeccompPolicy(std::span<const SeccompRow> policy, config::SeccompAction action) {
-  if (action == config::SECCOMP_ACTION_NONE) {
-    LOG(WARNING) << "Running without a seccomp filter";
-    return absl::OkStatus();
-  }
+  if (action == config::SECCOMP_ACTION_NONE) return absl::OkStatus();
   POSTERN_TRY_ASSIGN(const uint32_t refusal, LibraryAction(action));
-  if (refusal == SCMP_ACT_LOG) LOG(WARNING) << "Seccomp violations are logged only";
-
   const std::unique_ptr<void, ReleaseFilter> filter(seccomp_init(refusal));
   if (!filter) return ErrorStatus("seccomp: no memory for the filter");
   POSTERN_TRY(Check(seccomp_attr_set(filter.get(), SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS),

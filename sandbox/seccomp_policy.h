@@ -31,6 +31,14 @@ constexpr ArgumentCondition Masked32(unsigned index, uint32_t mask, uint32_t val
 // None of these bits is set.
 constexpr ArgumentCondition Without32(unsigned index, uint32_t bits) { return {index, bits, 0}; }
 
+// When a row is used, which the test that watches a daemon at work reads: one that is kAlways and
+// that nothing used is a row too many.
+enum class RowUse {
+  kAlways,     // By every daemon that works on this host.
+  kRare,       // After a signal, an error or a log line, under contention, at a size, before abort.
+  kElsewhere,  // With other versions of the C library, other kernels or other architectures.
+};
+
 // One allowed system call. Several rows for one call are alternatives; all conditions of a row must
 // hold. A call that the architecture hasn't got (a pseudo number below 0) is ignored.
 struct SeccompRow {
@@ -38,25 +46,29 @@ struct SeccompRow {
   std::optional<ArgumentCondition> first;
   std::optional<ArgumentCondition> second;
   const char* reason;  // Who needs it, and when.
+  RowUse use;
 
-  constexpr SeccompRow(int number, const char* why) : syscall(number), reason(why) {}
-  constexpr SeccompRow(int number, ArgumentCondition condition, const char* why)
-      : syscall(number), first(condition), reason(why) {}
+  constexpr SeccompRow(int number, const char* why, RowUse when = RowUse::kAlways)
+      : syscall(number), reason(why), use(when) {}
+  constexpr SeccompRow(int number, ArgumentCondition condition, const char* why,
+                       RowUse when = RowUse::kAlways)
+      : syscall(number), first(condition), reason(why), use(when) {}
   constexpr SeccompRow(int number, ArgumentCondition condition, ArgumentCondition other,
-                       const char* why)
-      : syscall(number), first(condition), second(other), reason(why) {}
+                       const char* why, RowUse when = RowUse::kAlways)
+      : syscall(number), first(condition), second(other), reason(why), use(when) {}
 };
 
 // What is in no row is refused; calls of other architectures (i386, x32) kill the process whatever
 // the action is.
 using SeccompPolicy = std::vector<SeccompRow>;
 
-// Whether the policy allows the call, by the same reading of the rows as the filter's.
+// Whether the row, or a row of the policy, allows the call, by the same reading as the filter's.
+bool Allows(const SeccompRow& row, int syscall, std::span<const uint64_t, 6> arguments);
 bool Allows(std::span<const SeccompRow> policy, int syscall,
             std::span<const uint64_t, 6> arguments);
 
-// Loads the filter into all threads of the process (TSYNC). NONE loads nothing and says so in the
-// log. Precondition: no_new_privs is set.
+// Loads the filter into all threads of the process (TSYNC). NONE loads nothing. Precondition:
+// no_new_privs is set.
 absl::Status LoadSeccompPolicy(std::span<const SeccompRow> policy, config::SeccompAction action);
 
 }  // namespace postern

@@ -12,9 +12,7 @@
 #include <csignal>
 #include <utility>
 
-#include "sandbox/capabilities.h"
-#include "sandbox/hardening.h"
-#include "sandbox/seccomp_policies.h"
+#include "sandbox/launcher_jail.h"
 
 namespace postern {
 namespace {
@@ -23,15 +21,6 @@ namespace {
 constexpr int kPeer = 0;
 constexpr int kDirectory = 1;
 constexpr int kPosternd = 2;  // A pidfd.
-
-absl::Status Confine() {
-  // To unlink in a directory of another user, as root.
-  POSTERN_TRY_ASSIGN(const CapabilityState state, CurrentCapabilities());
-  POSTERN_TRY(KeepOnlyCapabilities(CapabilitySet{CAP_DAC_OVERRIDE} & state.permitted));
-  POSTERN_TRY(ForbidNewPrivileges());
-  POSTERN_TRY(ForbidInspection());
-  return LoadSeccompPolicy(SweeperPolicy(), config::SECCOMP_ACTION_KILL);
-}
 
 // A new daemon on the same path may have begun already. It holds the pid file's lock, and then
 // everything is its own.
@@ -61,17 +50,23 @@ bool IsOrphaned() {
   return ended == 1;
 }
 
-[[noreturn]] void Run(int peer, int directory, int posternd, const RuntimeFile& socket,
-                      const RuntimeFile& pid_file) {
+struct Descriptors {
+  int peer;
+  int directory;
+  int posternd;
+};
+
+[[noreturn]] void Run(const Descriptors& from, const RuntimeFile& socket,
+                      const RuntimeFile& pid_file, config::SeccompAction action) {
   prctl(PR_SET_NAME, "postern-sweeper");
   sigset_t all;
   sigfillset(&all);
   sigprocmask(SIG_SETMASK, &all, nullptr);
   // Nothing of the caller's stays open here: it may wait for the end of a pipe of its own. The
   // three are above 2.
-  if (dup2(peer, kPeer) < 0 || dup2(directory, kDirectory) < 0 || dup2(posternd, kPosternd) < 0 ||
-      close_range(kPosternd + 1, ~0U, 0) < 0 || chdir("/") < 0 || !Confine().ok() ||
-      write(kPeer, "", 1) != 1) {
+  if (dup2(from.peer, kPeer) < 0 || dup2(from.directory, kDirectory) < 0 ||
+      dup2(from.posternd, kPosternd) < 0 || close_range(kPosternd + 1, ~0U, 0) < 0 ||
+      chdir("/") < 0 || !SealSweeper(action, kDirectory).ok() || write(kPeer, "", 1) != 1) {
     _exit(1);
   }
   if (IsOrphaned()) Sweep(socket, pid_file);
@@ -81,7 +76,7 @@ bool IsOrphaned() {
 }  // namespace
 
 absl::StatusOr<Sweeper> Sweeper::Start(int directory, const RuntimeFile& socket,
-                                       const RuntimeFile& pid_file) {
+                                       const RuntimeFile& pid_file, config::SeccompAction action) {
   int ends[2];
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0) {
     return ErrnoStatus("making the sweeper's socket");
@@ -92,7 +87,7 @@ absl::StatusOr<Sweeper> Sweeper::Start(int directory, const RuntimeFile& socket,
   if (!self) return ErrnoStatus("pidfd_open");
   const pid_t pid = fork();
   if (pid < 0) return ErrnoStatus("starting the sweeper");
-  if (pid == 0) Run(theirs.get(), directory, self.get(), socket, pid_file);
+  if (pid == 0) Run({theirs.get(), directory, self.get()}, socket, pid_file, action);
   theirs.Reset();
   Sweeper sweeper(pid, std::move(ours));
   // From then on it holds nothing of ours: neither the pid file's lock nor a descriptor of the
@@ -113,10 +108,16 @@ Sweeper& Sweeper::operator=(Sweeper&& other) noexcept {
 
 Sweeper::~Sweeper() {
   if (pid_ < 0) return;
-  // MSG_NOSIGNAL: it may have been killed.
-  send(alive_.get(), "", 1, MSG_NOSIGNAL);
+  // Not send(2) and waitpid(2): those are other system calls to the filter of posternd, which has
+  // these two anyway. MSG_NOSIGNAL: it may have been killed.
+  char done = 0;
+  iovec data{&done, 1};
+  msghdr message{};
+  message.msg_iov = &data;
+  message.msg_iovlen = 1;
+  sendmsg(alive_.get(), &message, MSG_NOSIGNAL);
   alive_.Reset();
-  while (waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
+  while (waitid(P_PID, static_cast<id_t>(pid_), nullptr, WEXITED) < 0 && errno == EINTR) {
   }
 }
 

@@ -5,19 +5,21 @@
 #include <sys/types.h>
 
 #include "common/unique_fd.h"
+#include "proto/config.pb.h"
 #include "sandbox/runtime_files.h"
 #include "sandbox/status.h"
 
 namespace postern {
 
 // A process of a few kilobytes that waits for the end of a socket whose other end only posternd
-// holds. It keeps nothing else open, is deaf to all signals, and is sealed by seccomp.
+// holds. It keeps nothing else open, is deaf to all signals, and is sealed.
 class Sweeper {
  public:
   Sweeper() = default;
-  // Starts one for two files in `directory`; it is sealed on return. Precondition: one thread.
+  // Starts one for two files in `directory`; it is sealed on return,
+  // with `action` for its seccomp filter. Precondition: one thread.
   static absl::StatusOr<Sweeper> Start(int directory, const RuntimeFile& socket,
-                                       const RuntimeFile& pid_file);
+                                       const RuntimeFile& pid_file, config::SeccompAction action);
   Sweeper(Sweeper&& other) noexcept;
   Sweeper& operator=(Sweeper&& other) noexcept;
   // Ends it and waits for that: the owner has removed the files.

@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <seccomp.h>
 
 #include "sandbox/seccomp_policies.h"
@@ -5,28 +6,33 @@
 namespace postern {
 namespace {
 
+using enum RowUse;
+
+// What follows the read is for a posternd that was killed.
 constexpr SeccompRow kSweeper[] = {
-    {SCMP_SYS(read), "waiting for posternd's end"},
     {SCMP_SYS(write), "saying that it is ready"},
-    {SCMP_SYS(poll), "waiting for posternd's end"},
-    {SCMP_SYS(ppoll), "waiting for posternd's end"},
-    {SCMP_SYS(openat), "the pid file, to lock it"},
-    {SCMP_SYS(flock), "whether a new daemon has taken over"},
-    {SCMP_SYS(newfstatat), "whether the names still stand for our files"},
-    {SCMP_SYS(unlinkat), "removing them"},
-    {SCMP_SYS(restart_syscall), "read, after a stop and continue"},
+    {SCMP_SYS(read), "waiting for posternd's end"},
+#ifdef __NR_poll
+    {SCMP_SYS(poll), "waiting for posternd's end", kRare},
+#else
+    {SCMP_SYS(ppoll), "waiting for posternd's end", kRare},
+#endif
+    {SCMP_SYS(openat), Without32(2, O_ACCMODE | O_CREAT | O_TRUNC), "the pid file, to lock it",
+     kRare},
+    {SCMP_SYS(flock), "whether a new daemon has taken over", kRare},
+    {SCMP_SYS(newfstatat), Is32(3, AT_SYMLINK_NOFOLLOW),
+     "whether the names still stand for our files", kRare},
+    {SCMP_SYS(unlinkat), Is32(2, 0), "removing them", kRare},
+    {SCMP_SYS(restart_syscall), "read, after a stop and continue", kRare},
     {SCMP_SYS(exit_group), "the end"},
 };
 
 }  // namespace
 
 SeccompPolicy SweeperPolicy() {
-#ifdef POSTERN_SANITIZED
-  SeccompPolicy policy = RuntimePolicy();
-#else
-  SeccompPolicy policy;
-#endif
-  policy.insert(policy.end(), std::begin(kSweeper), std::end(kSweeper));
+  SeccompPolicy policy(std::begin(kSweeper), std::end(kSweeper));
+  const SeccompPolicy sanitizers = SanitizerPolicy();
+  policy.insert(policy.end(), sanitizers.begin(), sanitizers.end());
   return policy;
 }
 

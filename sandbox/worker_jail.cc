@@ -4,6 +4,7 @@
 #include "sandbox/child.h"
 #include "sandbox/hardening.h"
 #include "sandbox/jail.h"
+#include "sandbox/landlock.h"
 #include "sandbox/mounts.h"
 #include "sandbox/seccomp_policies.h"
 
@@ -51,6 +52,7 @@ absl::Status EnterWorkerJail(const config::WorkerConfig& config) {
   POSTERN_TRY(BecomeNobody(config));
   POSTERN_TRY(ForbidNewPrivileges());
   POSTERN_TRY(ForbidInspection());
+  POSTERN_TRY(RestrictByLandlock({}));
   return DieWithPeer(kControlDescriptor);
 }
 

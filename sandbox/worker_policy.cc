@@ -1,26 +1,41 @@
 #include <fcntl.h>
 #include <seccomp.h>
+#include <sys/mman.h>
+#include <sys/uio.h>
+#include <unistd.h>
 
 #include "sandbox/seccomp_policies.h"
 
 namespace postern {
 namespace {
 
-// File I/O on descriptors that the broker opened. No call with a path: newfstatat is how fstat(2)
-// is spelled in newer C libraries, and its flag makes the kernel take the descriptor if the path is
-// empty; were it not empty, the empty root and the missing rights remain.
+using enum RowUse;
+
+// The guest's memory, queues and connection; file I/O on descriptors that the broker opened. No
+// call takes a path.
 constexpr SeccompRow kWorker[] = {
-    {SCMP_SYS(preadv), "READ"},
-    {SCMP_SYS(preadv2), "READ, without waiting first"},
-    {SCMP_SYS(pwritev), "WRITE"},
-    {SCMP_SYS(pwritev2), "WRITE, without waiting first; append"},
-    {SCMP_SYS(fsync), "FSYNC, FLUSH"},
+    {SCMP_SYS(fstat), "size and kind of a region of guest memory"},
+    {SCMP_SYS(mmap), Is32(2, PROT_READ | PROT_WRITE), Is32(3, MAP_SHARED | MAP_NORESERVE),
+     "guest memory; not to a chosen address"},
+#ifdef __NR_poll
+    {SCMP_SYS(poll), "waiting"},
+#else
+    {SCMP_SYS(ppoll), "waiting"},
+#endif
+    {SCMP_SYS(read), "event descriptors"},
+    {SCMP_SYS(fcntl), Is32(1, F_GETFL), "whether a received file can be written; notifications"},
+    {SCMP_SYS(fcntl), Is32(1, F_SETFL), Masked32(2, O_NONBLOCK | O_ASYNC, O_NONBLOCK),
+     "notifications, which must not block; no signals"},
+    {SCMP_SYS(fcntl), Is32(1, F_DUPFD_CLOEXEC), "FLUSH: closing a copy"},
+    {SCMP_SYS(preadv2), Without32(5, ~uint32_t{RWF_NOWAIT}), "READ, without waiting first"},
+    {SCMP_SYS(pwritev2), Without32(5, ~uint32_t{RWF_NOWAIT | RWF_APPEND}),
+     "WRITE, without waiting first; append"},
+    {SCMP_SYS(fsync), "FSYNC"},
     {SCMP_SYS(fdatasync), "FSYNC, data only"},
     {SCMP_SYS(fallocate), "FALLOCATE"},
-    {SCMP_SYS(lseek), "LSEEK: holes and data"},
-    {SCMP_SYS(copy_file_range), "COPY_FILE_RANGE"},
-    {SCMP_SYS(fstat), "size and kind of a guest memory region"},
-    {SCMP_SYS(newfstatat), Masked32(3, AT_EMPTY_PATH, AT_EMPTY_PATH), "fstat, where it isn't one"},
+    {SCMP_SYS(lseek), Is32(2, SEEK_DATA), "LSEEK"},
+    {SCMP_SYS(lseek), Is32(2, SEEK_HOLE), "LSEEK"},
+    {SCMP_SYS(copy_file_range), Is32(5, 0), "COPY_FILE_RANGE"},
 };
 
 }  // namespace

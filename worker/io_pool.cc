@@ -3,6 +3,7 @@
 #include <absl/synchronization/blocking_counter.h>
 #include <pthread.h>
 
+#include "common/warm_up.h"
 #include "worker/fuse_queue.h"
 #include "worker/pending_request.h"
 
@@ -13,6 +14,7 @@ IoPool::IoPool(size_t threads) {
   for (size_t i = 0; i < threads; ++i) {
     threads_.emplace_back([this, &started] {
       pthread_setname_np(pthread_self(), "file-io");
+      WarmUpThread();
       started.DecrementCount();
       Run();
     });

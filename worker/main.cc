@@ -37,15 +37,18 @@ absl::Status Serve() {
   EndOnMemoryFault();
   WarmUpLibraries();
   POSTERN_TRY(EnterWorkerJail(start.config));
-  auto device = FuseDevice::Create(std::move(start.channels), MakeFuseOptions(start.config));
-  if (!device.ok()) return ErrnoStatus("can't set up the queues", device.error().value());
+  auto created = FuseDevice::Create(std::move(start.channels), MakeFuseOptions(start.config));
+  if (!created.ok()) return ErrnoStatus("can't set up the queues", created.error().value());
+  // Lives as long as the process: its threads end with it, and not one by one, for which the filter
+  // would have to let them.
+  FuseDevice& device = *std::move(*created).release();
   POSTERN_TRY(SealWorker(start.config));
   POSTERN_TRY(ReportState(start.control, config::ChildStatus::STATE_READY));
 
   ErrnoOr<UniqueFd> socket = AwaitFrontEnd(start.control);
   if (!socket.ok()) return ErrnoStatus("waiting for the front end", socket.error().value());
   // The control channel becomes readable when the launcher goes.
-  VhostUserSession session(std::move(*socket), **device,
+  VhostUserSession session(std::move(*socket), device,
                            {.tag = start.config.tag(), .stop_fd = start.control.fd()});
   // A broken connection has been logged; like virtiofsd we count it as the end of the front end.
   (void)session.Run();

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "common/logging.h"
+#include "common/warm_up.h"
 
 namespace postern {
 namespace {
@@ -157,6 +158,7 @@ bool QueueThread::drained() const {
 
 void QueueThread::Run() {
   pthread_setname_np(pthread_self(), name_.c_str());
+  WarmUpThread();
   while (BeginCommand()) {
     if (const ErrnoOrVoid taken = fuse_.TakeReplies(ring_.virtqueue.get()); !taken.ok()) {
       EndProcess(taken.error());

@@ -20,9 +20,9 @@ using testing::SizeIs;
 using vmm::StatusField;
 
 constexpr char kNone[] = "0000000000000000";
-// kBrokerCapabilities, spelled out: bits 0, 1, 3, 4, 6, 7, 27, 31; and DAC_READ_SEARCH, 2, for file
-// handles, which are the default.
-constexpr char kFileCapabilities[] = "00000000880000df";
+// What makes and changes files, spelled out: bits 0, 1, 3, 4, 6, 7, 27; and DAC_READ_SEARCH, 2, for
+// file handles, which are the default.
+constexpr char kFileCapabilities[] = "00000000080000df";
 
 void ExpectSealed(pid_t pid) {
   EXPECT_EQ(StatusField(pid, "NoNewPrivs"), "1");
@@ -124,6 +124,22 @@ TEST_P(RootJailTest, StayInPosterndsProcessGroup) {
   EXPECT_EQ(getpgid(worker_), daemon().pid());
 }
 
+TEST_P(RootJailTest, LauncherIsSealedOnceItsChildrenRun) {
+  ExpectSealed(daemon().pid());
+  for (const char* set : {"CapPrm", "CapEff"}) {
+    EXPECT_EQ(StatusField(daemon().pid(), set), "0000000000800022") << set;  // KILL and two more
+  }
+  for (const char* set : {"CapInh", "CapBnd", "CapAmb"}) {
+    EXPECT_EQ(StatusField(daemon().pid(), set), kNone) << set;
+  }
+}
+
+TEST_P(RootJailTest, LooksRightFromInside) {
+  // The stand-ins look around and end the start if they find what they shouldn't.
+  EXPECT_THAT(daemon().Output(), testing::HasSubstr("worker's look around: as it should be"));
+  EXPECT_THAT(daemon().Output(), testing::HasSubstr("broker's look around: as it should be"));
+}
+
 TEST_P(RootJailTest, SweeperIsConfined) {
   const pid_t sweeper = ProcessNamed("postern-sweeper");
   ExpectSealed(sweeper);
@@ -204,8 +220,11 @@ class SeccompOptionTest : public LauncherTest {};
 
 TEST_F(SeccompOptionTest, NoneLoadsNoFilterAndSaysSo) {
   StartAndWait({"--seccomp=none"});
-  EXPECT_EQ(StatusField(ProcessNamed("postern-worker"), "Seccomp"), "0");
-  EXPECT_EQ(StatusField(ProcessNamed("postern-worker"), "NoNewPrivs"), "1");
+  for (const pid_t process : {daemon().pid(), ProcessNamed("postern-worker"),
+                              ProcessNamed("postern-broker"), ProcessNamed("postern-sweeper")}) {
+    EXPECT_EQ(StatusField(process, "Seccomp"), "0") << process;
+    EXPECT_EQ(StatusField(process, "NoNewPrivs"), "1") << process;
+  }
   EXPECT_THAT(daemon().Output(), testing::HasSubstr("Running without a seccomp filter"));
 }
 

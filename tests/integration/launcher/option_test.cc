@@ -141,16 +141,31 @@ class RootOptionTest : public OptionTest {
 TEST_F(RootOptionTest, ModcapsChangeTheBrokersCapabilitiesOnly) {
   StartAndWait({"--modcaps=+sys_admin:-mknod:-dac_read_search", "--inode-file-handles=never"});
   const pid_t broker = ProcessNamed("postern-broker");
-  // Bits 0, 1, 3, 4, 6, 7, 31, without 27; and 21.
+  // Bits 0, 1, 3, 4, 6, 7, without 27; and 21.
   for (const char* set : {"CapPrm", "CapEff"}) {
-    EXPECT_EQ(StatusField(broker, set), "00000000802000db") << set;
+    EXPECT_EQ(StatusField(broker, set), "00000000002000db") << set;
   }
   EXPECT_EQ(StatusField(ProcessNamed("postern-worker"), "CapPrm"), "0000000000000000");
 }
 
 TEST_F(RootOptionTest, FileHandlesAddTheirCapability) {
   StartAndWait({"--inode-file-handles=never"});
-  EXPECT_EQ(StatusField(ProcessNamed("postern-broker"), "CapPrm"), "00000000880000db");
+  EXPECT_EQ(StatusField(ProcessNamed("postern-broker"), "CapPrm"), "00000000080000db");
+}
+
+TEST_F(RootOptionTest, XattrsAddTheirCapability) {
+  StartAndWait({"--xattr"});
+  EXPECT_EQ(StatusField(ProcessNamed("postern-broker"), "CapPrm"), "00000000880000df");
+}
+
+TEST_F(RootOptionTest, ReadonlyTakesWhatWritingNeeds) {
+  StartAndWait({"--readonly", "--xattr", "--inode-file-handles=never"});
+  EXPECT_EQ(StatusField(ProcessNamed("postern-broker"), "CapPrm"), "0000000000000002");
+}
+
+TEST_F(RootOptionTest, ReadonlyWithNoatimeKeepsItsCapability) {
+  StartAndWait({"--readonly", "--preserve-noatime", "--inode-file-handles=never"});
+  EXPECT_EQ(StatusField(ProcessNamed("postern-broker"), "CapPrm"), "000000000000000a");
 }
 
 TEST_F(RootOptionTest, BadModcapsAreErrorsOfTheStart) {
@@ -212,7 +227,7 @@ TEST_F(PlainUserOptionTest, RootOfTheUserNamespaceIsTheCaller) {
     EXPECT_THAT(StatusField(pid, "Uid"), HasSubstr(uid + "\t" + uid));
   }
   // It is root there: --modcaps counts.
-  EXPECT_EQ(StatusField(ProcessNamed("postern-broker"), "CapEff"), "00000000800000db");
+  EXPECT_EQ(StatusField(ProcessNamed("postern-broker"), "CapEff"), "00000000000000db");
   EXPECT_EQ(StatusField(ProcessNamed("postern-worker"), "CapPrm"), "0000000000000000");
   Connect().Reset();
   EXPECT_EQ(daemon().WaitForExit(), 0);

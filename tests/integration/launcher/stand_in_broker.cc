@@ -9,11 +9,13 @@
 #include <iterator>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include "common/logging.h"
 #include "sandbox/child.h"
 #include "sandbox/jail.h"
 #include "sandbox/namespaces.h"
+#include "tests/integration/launcher/look_around.h"
 
 namespace postern {
 namespace {
@@ -70,12 +72,19 @@ int Run() {
     return 1;
   }
   const config::BrokerConfig& config = start->config;
-  const bool switch_user = MaySwitchUser();  // While there is a /proc.
+  // While there is a /proc. Who makes nothing switches to nobody.
+  const bool switch_user = MaySwitchUser() && !config.readonly();
+  const bool privileged = HasSetpcap();
   absl::StatusOr<BrokerJail> jail = EnterBrokerJail(config);
   if (!jail.ok()) {
     LOG(ERROR) << Text(jail.status());
     return 1;
   }
+  if (const std::string wrong = LookAroundTheBrokersJail(privileged); !wrong.empty()) {
+    LOG(ERROR) << "broker's look around: " << wrong;
+    return 1;
+  }
+  LOG(INFO) << "broker's look around: as it should be";
   if (Exists(*jail, "fail-at-start")) {
     LOG(ERROR) << "failing at the start";
     return 3;
@@ -86,19 +95,27 @@ int Run() {
     return 1;
   }
   if (config.readonly()) LOG(INFO) << "making a file: " << MakeFile(*jail);
-  int gate[2];
-  if (pipe2(gate, O_CLOEXEC) != 0) return 1;
+  // A thread of before the filter, which lives as long as the process, as the broker's do.
+  auto& ends = *new auto(Channel::CreatePair());
+  if (!ends.ok()) return 1;
   std::string problem;
-  std::thread thread([&] {
-    char byte;
-    if (read(gate[0], &byte, 1) == 1) problem = Probe(*jail, switch_user);
+  std::thread thread([&, channel = std::move(ends->first)]() mutable {
+    config::ServeRequest message;
+    message.set_serve(true);  // An empty message can't be sent.
+    while (channel.SendMessage(message).ok() && channel.ReceiveMessage(message, 0).ok()) {
+      problem = Probe(*jail, switch_user);
+    }
   });
+  thread.detach();
+  config::ServeRequest message;
+  message.set_serve(true);
+  const auto exchange = [&] { return ends->second.ReceiveMessage(message, 0).ok(); };
+  if (!exchange()) return 1;  // It runs.
   if (absl::Status sealed = SealBroker(config); !sealed.ok()) {
     LOG(ERROR) << Text(sealed);
     return 1;
   }
-  if (write(gate[1], "", 1) != 1) return 1;
-  thread.join();
+  if (!ends->second.SendMessage(message).ok() || !exchange()) return 1;
   if (!problem.empty()) {
     LOG(ERROR) << "in the jail: " << problem;
     return 1;
@@ -112,4 +129,5 @@ int Run() {
 }  // namespace
 }  // namespace postern
 
-int main() { return postern::Run(); }
+// Not by way of exit(3): the thread still runs.
+int main() { _exit(postern::Run()); }

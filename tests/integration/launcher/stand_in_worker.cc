@@ -8,6 +8,7 @@
 #include "common/logging.h"
 #include "sandbox/child.h"
 #include "sandbox/jail.h"
+#include "tests/integration/launcher/look_around.h"
 
 namespace postern {
 namespace {
@@ -37,10 +38,16 @@ int Run() {
     return 1;
   }
   const config::WorkerConfig& config = start->config;
+  const bool privileged = HasSetpcap();
   if (const absl::Status status = EnterWorkerJail(config); !status.ok()) {
     LOG(ERROR) << Text(status);
     return 1;
   }
+  if (const std::string wrong = LookAroundTheWorkersJail(privileged); !wrong.empty()) {
+    LOG(ERROR) << "worker's look around: " << wrong;
+    return 1;
+  }
+  LOG(INFO) << "worker's look around: as it should be";
   if (const absl::Status status = SealWorker(config); !status.ok()) {
     LOG(ERROR) << Text(status);
     return 1;

@@ -45,6 +45,16 @@ TEST_F(AttributesTest, ModeIsSetAndReturned) {
   EXPECT_EQ(StatHost("file").st_mode, static_cast<mode_t>(S_IFREG | 04711));
 }
 
+TEST_F(AttributesTest, ModeIsSetThroughAnOpenFile) {
+  ASSERT_OK_AND_ASSIGN(const auto opened, fuse().Open(node_, O_RDONLY));
+  fuse_setattr_in set{};
+  set.valid = FATTR_MODE | FATTR_FH;
+  set.fh = opened.fh;
+  set.mode = S_IFREG | 0604;
+  ASSERT_OK(fuse().Setattr(node_, set));
+  EXPECT_EQ(StatHost("file").st_mode, static_cast<mode_t>(S_IFREG | 0604));
+}
+
 TEST_F(AttributesTest, OwnerAndGroupAreSetApart) {
   if (geteuid() != 0) GTEST_SKIP() << "needs CAP_CHOWN";
   fuse_setattr_in set{};

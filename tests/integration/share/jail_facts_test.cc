@@ -2,6 +2,8 @@
 // outside.
 #include <unistd.h>
 
+#include <fstream>
+#include <iterator>
 #include <sstream>
 
 #include "tests/integration/share/share_fixture.h"
@@ -74,20 +76,48 @@ TEST_F(JailFactsTest, WorkerHasIdsOfItsOwn) {
   EXPECT_THAT(EachThreads(worker_, "Groups"), Each(""));
 }
 
-TEST_F(JailFactsTest, WorkerAndBrokerAreFiltered) {
-  EXPECT_THAT(EachThreads(worker_, "Seccomp"), Each("2"));
-  EXPECT_THAT(EachThreads(broker_, "Seccomp"), Each("2"));
-  EXPECT_THAT(EachThreads(worker_, "NoNewPrivs"), Each("1"));
-  EXPECT_THAT(EachThreads(broker_, "NoNewPrivs"), Each("1"));
+TEST_F(JailFactsTest, AllProcessesAreFiltered) {
+  const pid_t sweeper = daemon().ProcessNamed("postern-sweeper");
+  ASSERT_NE(sweeper, 0);
+  for (const pid_t process : {worker_, broker_, launcher_, sweeper}) {
+    EXPECT_THAT(EachThreads(process, "Seccomp"), Each("2")) << process;
+    EXPECT_THAT(EachThreads(process, "Seccomp_filters"), Each("1")) << process;
+    EXPECT_THAT(EachThreads(process, "NoNewPrivs"), Each("1")) << process;
+  }
+}
+
+TEST_F(JailFactsTest, LauncherKeepsTheCapabilitiesOfAWatchman) {
+  // DAC_OVERRIDE, KILL, SYS_NICE: bits 1, 5 and 23 of linux/capability.h.
+  const uint64_t watchman = (uint64_t{1} << 1) | (uint64_t{1} << 5) | (uint64_t{1} << 23);
+  for (const char* set : {"CapPrm", "CapEff"}) {
+    EXPECT_EQ(std::stoull(StatusField(launcher_, set), nullptr, 16) & ~watchman, 0u) << set;
+  }
+  for (const char* set : {"CapInh", "CapAmb"}) {
+    EXPECT_EQ(StatusField(launcher_, set), "0000000000000000") << set;
+  }
+  if (geteuid() == 0) {
+    EXPECT_EQ(StatusField(launcher_, "CapBnd"), "0000000000000000");
+  }
+}
+
+TEST_F(JailFactsTest, NeitherMayStartAProcessNorLeaveACore) {
+  for (const pid_t process : {worker_, broker_}) {
+    std::ifstream file("/proc/" + std::to_string(process) + "/limits");
+    const std::string limits(std::istreambuf_iterator<char>(file), {});
+    EXPECT_THAT(limits, testing::ContainsRegex("Max processes +0 +0 "));
+    EXPECT_THAT(limits, testing::ContainsRegex("Max core file size +0 +0 "));
+    // It would be the guest's files that are limited.
+    EXPECT_THAT(limits, testing::ContainsRegex("Max file size +unlimited +unlimited "));
+  }
 }
 
 TEST_F(JailFactsTest, BrokerHasFileCapabilitiesOnly) {
   if (geteuid() != 0) GTEST_SKIP() << "a plain user has none to give";
-  // CHOWN, DAC_OVERRIDE, DAC_READ_SEARCH, FOWNER, FSETID, SETGID, SETUID, MKNOD, SETFCAP: bits of
-  // linux/capability.h.
+  // CHOWN, DAC_OVERRIDE, DAC_READ_SEARCH, FOWNER, FSETID, SETGID, SETUID, MKNOD: bits of
+  // linux/capability.h. Not SETFCAP, which is for extended attributes.
   const uint64_t file_capabilities = (uint64_t{1} << 0) | (uint64_t{1} << 1) | (uint64_t{1} << 2) |
                                      (uint64_t{1} << 3) | (uint64_t{1} << 4) | (uint64_t{1} << 6) |
-                                     (uint64_t{1} << 7) | (uint64_t{1} << 27) | (uint64_t{1} << 31);
+                                     (uint64_t{1} << 7) | (uint64_t{1} << 27);
   for (const char* set : {"CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"}) {
     for (const std::string& value : EachThreads(broker_, set)) {
       EXPECT_EQ(std::stoull(value, nullptr, 16) & ~file_capabilities, 0u) << set << " " << value;
@@ -127,7 +157,7 @@ TEST_F(JailFactsTest, WorkerHoldsNoDirectory) {
 
 TEST_F(JailFactsTest, WorkerAndBrokerLeftOurNamespaces) {
   for (const pid_t process : {worker_, broker_}) {
-    for (const char* name : {"net", "pid", "mnt", "ipc"}) {
+    for (const char* name : {"net", "pid", "mnt", "ipc", "uts", "cgroup"}) {
       ASSERT_OK_AND_ASSIGN(const std::string theirs, NamespaceOf(process, name));
       ASSERT_OK_AND_ASSIGN(const std::string ours, NamespaceOf(getpid(), name));
       EXPECT_NE(theirs, ours) << process << " " << name;

@@ -35,8 +35,8 @@ TEST(CapabilitySetTest, NamesItsMembers) {
 }
 
 TEST(BrokerCapabilitiesTest, AreTheFileOnes) {
-  EXPECT_EQ(kBrokerCapabilities.ToString(),
-            "chown dac_override fowner fsetid setgid setuid mknod setfcap");
+  EXPECT_EQ(kReadingCapabilities.ToString(), "dac_override");
+  EXPECT_EQ(kWritingCapabilities.ToString(), "chown fowner fsetid setgid setuid mknod");
 }
 
 class ProcessCapabilitiesTest : public testing::Test {
@@ -69,13 +69,13 @@ TEST_F(ProcessCapabilitiesTest, CannotComeBack) {
 
 TEST_F(ProcessCapabilitiesTest, ComeBackToAThreadThatReturnsFromAnotherUser) {
   EXPECT_EQ(0, ExitOfForked([] {
-              if (!KeepOnlyCapabilities(kBrokerCapabilities).ok()) return 1;
+              if (!KeepOnlyCapabilities(kWritingCapabilities).ok()) return 1;
               if (syscall(SYS_setresuid, -1, 12345, -1) != 0) return 2;
               auto state = CurrentCapabilities();
               if (!state.ok() || !state->effective.empty()) return 3;
               if (syscall(SYS_setresuid, -1, 0, -1) != 0) return 4;
               state = CurrentCapabilities();
-              return state.ok() && state->effective == kBrokerCapabilities ? 0 : 5;
+              return state.ok() && state->effective == kWritingCapabilities ? 0 : 5;
             }));
 }
 

@@ -49,7 +49,8 @@ class SweeperTest : public testing::Test {
     const int directory = place.directory.get();
     const RuntimeFile socket = *Identify(directory, "s");
     PidFile pid_file = *CreatePidFile(directory, "s.pid");
-    const auto sweeper = Sweeper::Start(directory, socket, pid_file.file);
+    const auto sweeper =
+        Sweeper::Start(directory, socket, pid_file.file, config::SECCOMP_ACTION_KILL);
     if (!sweeper.ok()) _exit(1);
     then();
     raise(SIGKILL);  // No destructor runs.
@@ -91,7 +92,8 @@ TEST_F(SweeperTest, TouchesNothingWhenItsOwnerEndsIt) {
   const int directory = place.directory.get();
   PidFile pid_file = *CreatePidFile(directory, "s.pid");
   {
-    const auto sweeper = Sweeper::Start(directory, *Identify(directory, "s"), pid_file.file);
+    const auto sweeper = Sweeper::Start(directory, *Identify(directory, "s"), pid_file.file,
+                                        config::SECCOMP_ACTION_KILL);
     ASSERT_TRUE(sweeper.ok()) << sweeper.status();
   }
   EXPECT_TRUE(exists(scratch_.Path("s")));
@@ -103,7 +105,8 @@ TEST_F(SweeperTest, DoesNotKeepThePidFileLocked) {
   const FilePlace place = *OpenPlace(scratch_.Path("s"));
   const int directory = place.directory.get();
   PidFile pid_file = *CreatePidFile(directory, "s.pid");
-  const auto sweeper = Sweeper::Start(directory, *Identify(directory, "s"), pid_file.file);
+  const auto sweeper = Sweeper::Start(directory, *Identify(directory, "s"), pid_file.file,
+                                      config::SECCOMP_ACTION_KILL);
   ASSERT_TRUE(sweeper.ok());
   pid_file.lock.Reset();
   EXPECT_TRUE(CreatePidFile(directory, "s.pid").ok());
