@@ -127,8 +127,9 @@ absl::StatusOr<BrokerJail> EnterBrokerJail(const config::BrokerConfig& config) {
   POSTERN_TRY(LimitCapabilities(config));
   POSTERN_TRY(ForbidNewPrivileges());
   POSTERN_TRY(ForbidInspection());
-  // Not its files: those are its business, and Landlock has no way to them by file handle, nor
-  // lets a name be moved between directories unless both are reached from a directory with a rule.
+  // Not its files. A rule for the root would say what the root says already, and it would have to
+  // hold for files that are known by handle, whose place in the tree not every kernel finds then.
+  // Without any rule for files names couldn't be moved between directories.
   POSTERN_TRY(RestrictByLandlock({.files = false}));
   POSTERN_TRY(DieWithPeer(kControlDescriptor));
   return jail;
