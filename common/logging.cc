@@ -27,6 +27,16 @@ namespace {
 // The attribute of GNU's spelling is part of the type for clang, as glog wants it.
 __attribute__((noreturn)) void Abort() { std::abort(); }
 
+// Called last for a line, when it is written: glog would now walk the stack, for which its library
+// makes a pipe, and only then call the failure function.
+class AbortingSink : public google::LogSink {
+ public:
+  void send(google::LogSeverity severity, const char*, const char*, int,
+            const google::LogMessageTime&, const char*, size_t) override {
+    if (severity == google::GLOG_FATAL) Abort();
+  }
+};
+
 // To the sink, and nowhere else: neither files nor stderr.
 void LogToSyslog(const char* program) {
   auto sink = SyslogSink::Connect(kSyslogSocket, program);
@@ -78,8 +88,11 @@ void InitializeLogging(const char* program, LogLevel level, LogTarget target) {
   tzset();
   google::InitGoogleLogging(program);
   // glog's own way of dying reads symbols from files, which a jail has not: the check's message
-  // would be followed by a seccomp violation that hides the cause.
+  // would be followed by a seccomp violation that hides the cause. Sinks are called in the reverse
+  // of the order of their coming.
   google::InstallFailureFunction(&Abort);
+  static AbortingSink* const aborting = new AbortingSink;  // For the rest of the process's life.
+  google::AddLogSink(aborting);
   if (target == LogTarget::kSyslog) LogToSyslog(program);
 }
 

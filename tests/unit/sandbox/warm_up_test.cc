@@ -120,5 +120,31 @@ TEST(WarmUpTest, FilterIsInForceMeanwhile) {
   EXPECT_EQ(ExitOfForked([] { return Play(&WorkerPolicy, true); }), 1000 + SIGSYS);
 }
 
+// A broken invariant of ours must be seen as that, not as a call that was forbidden.
+struct NamedPolicy {
+  const char* name;
+  PolicyFunction function;
+};
+
+class FailedCheckTest : public testing::TestWithParam<NamedPolicy> {};
+INSTANTIATE_TEST_SUITE_P(, FailedCheckTest,
+                         testing::Values(NamedPolicy{"worker", &WorkerPolicy},
+                                         NamedPolicy{"broker", &BrokerPolicy},
+                                         NamedPolicy{"launcher", &LauncherPolicy}),
+                         [](const auto& row) { return row.param.name; });
+
+TEST_P(FailedCheckTest, AbortsBehindTheFilter) {
+  const int end = ExitOfForked([] {
+    const UniqueFd null(open("/dev/null", O_WRONLY | O_CLOEXEC));
+    if (dup2(null.get(), STDERR_FILENO) < 0) return 97;
+    InitializeLogging("failed-check", LogLevel::kInfo, LogTarget::kStderr);
+    if (!ForbidNewPrivileges().ok()) return 98;
+    if (!LoadSeccompPolicy(GetParam().function(), config::SECCOMP_ACTION_KILL).ok()) return 99;
+    LOG(FATAL) << "broken";
+    return 0;
+  });
+  EXPECT_EQ(end, 1000 + SIGABRT);
+}
+
 }  // namespace
 }  // namespace postern
