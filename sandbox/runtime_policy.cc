@@ -61,7 +61,9 @@ constexpr SeccompRow kRuntime[] = {
 constexpr SeccompRow kSanitizers[] = {
     {SCMP_SYS(mmap), "sanitizer: shadow memory, unwinding", kRare},
     {SCMP_SYS(mprotect), "sanitizer: shadow memory", kRare},
+    {SCMP_SYS(munmap), "sanitizer: its allocator", kRare},
     {SCMP_SYS(mremap), "sanitizer: its allocator", kRare},
+    {SCMP_SYS(brk), "sanitizer: its allocator", kRare},
     {SCMP_SYS(madvise), "sanitizer: giving shadow memory back", kRare},
     {SCMP_SYS(futex), "sanitizer: its own locks", kRare},
     {SCMP_SYS(exit), "sanitizer: its own threads", kRare},
@@ -75,6 +77,8 @@ constexpr SeccompRow kSanitizers[] = {
     {SCMP_SYS(sched_yield), "sanitizer: spinning", kRare},
     {SCMP_SYS(gettid), "sanitizer: reports", kRare},
     {SCMP_SYS(getpid), "sanitizer: reports", kRare},
+    {SCMP_SYS(write), "sanitizer: reports", kRare},
+    {SCMP_SYS(exit_group), "sanitizer: reports", kRare},
     {SCMP_SYS(read), "sanitizer: /proc/self/maps, object files", kRare},
     {SCMP_SYS(close), "sanitizer: /proc/self/maps, object files", kRare},
     {SCMP_SYS(openat), "sanitizer: /proc/self/maps, object files", kRare},

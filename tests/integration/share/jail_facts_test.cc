@@ -20,6 +20,12 @@ using vmm::OpenDescriptors;
 using vmm::RootListing;
 using vmm::StatusField;
 
+#ifdef POSTERN_SANITIZED
+constexpr bool kSanitized = true;  // A report may start a symbolizer.
+#else
+constexpr bool kSanitized = false;
+#endif
+
 // Serving, with requests of every kind behind them, so that all threads have worked.
 class JailFactsTest : public ShareTest {
  protected:
@@ -104,7 +110,9 @@ TEST_F(JailFactsTest, NeitherMayStartAProcessNorLeaveACore) {
   for (const pid_t process : {worker_, broker_}) {
     std::ifstream file("/proc/" + std::to_string(process) + "/limits");
     const std::string limits(std::istreambuf_iterator<char>(file), {});
-    EXPECT_THAT(limits, testing::ContainsRegex("Max processes +0 +0 "));
+    if (!kSanitized) {
+      EXPECT_THAT(limits, testing::ContainsRegex("Max processes +0 +0 "));
+    }
     EXPECT_THAT(limits, testing::ContainsRegex("Max core file size +0 +0 "));
     // It would be the guest's files that are limited.
     EXPECT_THAT(limits, testing::ContainsRegex("Max file size +unlimited +unlimited "));
