@@ -22,8 +22,6 @@
 namespace postern {
 namespace {
 
-constexpr std::chrono::seconds kKillTimeout{5};
-
 // The worker's memory is the guest's once it is broken into: nothing of the caller's environment
 // goes there but what the C library and the sanitizers read.
 constexpr const char* kEnvironment[] = {"TZ", "ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS"};
@@ -173,10 +171,14 @@ bool ChildProcess::WaitFor(std::chrono::milliseconds timeout) const {
   return result > 0;
 }
 
-void ChildProcess::Kill() {
+void ChildProcess::SendKill() const {
+  if (pidfd_) syscall(SYS_pidfd_send_signal, pidfd_.get(), SIGKILL, nullptr, 0);
+}
+
+void ChildProcess::Kill(std::chrono::milliseconds timeout) {
   if (!pidfd_) return;
-  syscall(SYS_pidfd_send_signal, pidfd_.get(), SIGKILL, nullptr, 0);
-  if (!WaitFor(kKillTimeout)) {
+  SendKill();
+  if (!WaitFor(timeout)) {
     LOG(WARNING) << name_ << " (" << pid_ << ") is stuck in a system call; it was killed";
     pidfd_.Reset();
     return;

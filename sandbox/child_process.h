@@ -56,8 +56,10 @@ class ChildProcess {
   std::optional<ProcessEnd> Reap();
   // Waits until it has ended. False if it hasn't within `timeout`.
   bool WaitFor(std::chrono::milliseconds timeout) const;
-  // SIGKILL, and waits a few seconds: a process in an uninterruptible system call dies later.
-  void Kill();
+  // SIGKILL, and no waiting.
+  void SendKill() const;
+  // SIGKILL, and waits: a process in an uninterruptible system call dies later, which is logged.
+  void Kill(std::chrono::milliseconds timeout = std::chrono::seconds(5));
 
  private:
   ChildProcess(std::string name, pid_t pid, UniqueFd pidfd, Channel control);

@@ -19,6 +19,10 @@ namespace {
 constexpr std::chrono::seconds kStartTimeout{30};
 // From closing the control channel, or from being asked to end, to death.
 constexpr std::chrono::seconds kEndTimeout{2};
+// From the front end's hanging up to the end of what was under way.
+constexpr std::chrono::seconds kFinishTimeout{2};
+// From SIGKILL to death: a large guest's memory takes its time.
+constexpr std::chrono::seconds kKillTimeout{5};
 
 constexpr Outcome kFailure{1, 0};
 constexpr Outcome kSuccess{0, 0};
@@ -35,19 +39,26 @@ Outcome Supervisor::Run() {
   deadline_ = Clock::now() + kStartTimeout;
   std::optional<Outcome> outcome;
   while (!outcome) outcome = WaitAndHandle();
-  for (Child& child : children_) child.process.Kill();
+  // Both first: where one is stuck in a system call, the other most likely is, too.
+  for (const Child& child : children_) child.process.SendKill();
+  const auto deadline = Clock::now() + kKillTimeout;
+  for (Child& child : children_) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now());
+    child.process.Kill(std::max(left, std::chrono::milliseconds(0)));
+  }
   return *outcome;
 }
 
 std::optional<Outcome> Supervisor::WaitAndHandle() {
   // poll(2) passes over negative descriptors.
-  pollfd events[6] = {{signals_.get(), POLLIN, 0}};
+  pollfd events[7] = {{signals_.get(), POLLIN, 0}};
   for (size_t i = 0; i < children_.size(); ++i) {
     Child& child = children_[i];
     events[1 + i] = {child.control_open ? child.process.control().fd() : -1, POLLIN, 0};
     events[3 + i] = {child.process.pidfd(), POLLIN, 0};
   }
   events[5] = {state_ == State::kWaiting ? endpoint_.fd() : -1, POLLIN, 0};
+  events[6] = {connection_.get(), POLLRDHUP, 0};
 
   int timeout = -1;
   if (deadline_) {
@@ -75,6 +86,7 @@ std::optional<Outcome> Supervisor::WaitAndHandle() {
     if (auto outcome = HandleDeath(children_[i])) return outcome;
   }
   if (events[5].revents != 0) return HandleConnection();
+  if (events[6].revents != 0) HandleHangUp();
   return std::nullopt;
 }
 
@@ -149,11 +161,18 @@ std::optional<Outcome> Supervisor::HandleConnection() {
     return kFailure;
   }
   state_ = State::kServing;
+  connection_ = *std::move(connection);
   LOG(INFO) << "Client connected, servicing requests";
   return std::nullopt;
 }
 
-Outcome Supervisor::HandleTimeout() const {
+// The worker sees it as well, and says so when nothing is under way any more.
+void Supervisor::HandleHangUp() {
+  connection_.Reset();
+  deadline_ = Clock::now() + kFinishTimeout;
+}
+
+Outcome Supervisor::HandleTimeout() {
   for (const Child& child : children_) {
     if (!child.control_open) {
       LOG(ERROR) << child.process.name() << " has closed its control channel and goes on running";
@@ -161,6 +180,11 @@ Outcome Supervisor::HandleTimeout() const {
       LOG(ERROR) << child.process.name() << " isn't ready after " << kStartTimeout.count()
                  << " seconds";
     }
+  }
+  if (state_ == State::kServing && children_[0].control_open && children_[1].control_open) {
+    LOG(WARNING) << "Requests of the client aren't done " << kFinishTimeout.count()
+                 << " seconds after it disconnected";
+    return kSuccess;
   }
   return kFailure;
 }

@@ -21,7 +21,8 @@ struct Outcome {
 
 // Waits until both children are ready, then for the front end, then for whatever ends the service.
 // Trusts neither child: takes from them one fixed message each for a moment when it is due, and
-// their death.
+// their death. The end of the connection it sees by itself: neither a worker that is stuck in a
+// dead filesystem nor one that was taken over outlives its virtual machine.
 class Supervisor {
  public:
   // `signals` is a signalfd of SIGTERM, SIGHUP and SIGINT. Precondition: both children have their
@@ -47,7 +48,8 @@ class Supervisor {
   std::optional<Outcome> HandleState(Child& child, config::ChildStatus::State state);
   std::optional<Outcome> HandleDeath(Child& child);
   std::optional<Outcome> HandleConnection();
-  Outcome HandleTimeout() const;
+  void HandleHangUp();
+  Outcome HandleTimeout();
   Outcome FrontEndGone();
 
   bool IsWorker(const Child& child) const { return &child == &children_[1]; }
@@ -57,8 +59,11 @@ class Supervisor {
   Endpoint& endpoint_;
   const UniqueFd signals_;
   State state_ = State::kStarting;
-  // By when the next thing must happen: readiness, or the death of a child that has closed its
-  // control channel.
+  // While serving, until the front end hangs up. Never read from: no byte of the front end's comes
+  // to the launcher.
+  UniqueFd connection_;
+  // By when the next thing must happen: readiness, the death of a child that has closed its control
+  // channel, or the worker's word that what was under way when the front end hung up is done.
   std::optional<Clock::time_point> deadline_;
 };
 

@@ -1,0 +1,192 @@
+// Operations that a filesystem doesn't answer: what else goes on, and how the daemon ends.
+#include <signal.h>
+
+#include <deque>
+
+#include "tests/integration/faults/faults_fixture.h"
+
+namespace postern {
+namespace {
+
+using vmm::FuseHandle;
+using vmm::FuseRequest;
+using vmm::GuestBuffer;
+using vmm::HandleOf;
+using vmm::NodeOf;
+
+struct OpenedFile {
+  NodeId node{0};
+  FuseHandle handle{0};
+};
+
+// "slow" is the scripted filesystem, "file" lies beside it.
+class StuckOperationsTest : public FaultsFixture {
+ protected:
+  void StartWith(std::vector<std::string> options) {
+    if (IsSkipped()) return;
+    ScriptedFilesystem::Files files = {{"a", std::string(size_t{1} << 20, 'a')}};
+    for (int i = 0; i < 20; ++i) files["n" + std::to_string(i)] = "";
+    ASSERT_NO_FATAL_FAILURE(MountScripted("slow", std::move(files)));
+    WriteHost("file", "content");
+    Setup setup;
+    setup.front_end.queues = 3;
+    setup.daemon_options = std::move(options);
+    setup.daemon_options.push_back("--request-queues=2");
+    ASSERT_NO_FATAL_FAILURE(Start(setup));
+    ASSERT_OK_AND_ASSIGN(const fuse_entry_out slow, fuse().Lookup(kRoot, "slow"));
+    slow_ = NodeOf(slow);
+    ASSERT_NO_FATAL_FAILURE(OpenFile(kRoot, "file", O_RDWR, file_));
+  }
+  void OpenFile(NodeId parent, std::string_view name, uint32_t flags, OpenedFile& file) {
+    ASSERT_OK_AND_ASSIGN(const fuse_entry_out entry, fuse().Lookup(parent, name));
+    ASSERT_OK_AND_ASSIGN(const fuse_open_out opened, fuse().Open(NodeOf(entry), flags));
+    file = {NodeOf(entry), HandleOf(opened)};
+  }
+  // Of everything that the guest can do beside the stuck filesystem.
+  void ExpectServed(size_t queue) {
+    vmm::FuseClient& client = fuse_on(queue);
+    client.set_timeout(std::chrono::seconds(10));
+    ASSERT_NO_FATAL_FAILURE(ExpectFileIo(queue));
+    EXPECT_OK(client.Getattr(kRoot));
+    EXPECT_OK(client.Lookup(kRoot, "file"));
+    ASSERT_OK_AND_ASSIGN(const vmm::CreatedFile made,
+                         client.Create(kRoot, "new" + std::to_string(queue), O_RDWR));
+    EXPECT_OK(client.Release(NodeOf(made.entry), HandleOf(made.opened)));
+    ASSERT_OK_AND_ASSIGN(const fuse_open_out listing, client.Opendir(kRoot));
+    EXPECT_OK(client.Readdir(kRoot, HandleOf(listing), 0));
+    EXPECT_OK(client.Releasedir(kRoot, HandleOf(listing)));
+  }
+  void ExpectFileIo(size_t queue) {
+    vmm::FuseClient& client = fuse_on(queue);
+    client.set_timeout(std::chrono::seconds(10));
+    ASSERT_OK(client.WriteString(file_.node, file_.handle, 0, "written"));
+    ASSERT_OK_AND_ASSIGN(const std::string text,
+                         client.ReadString(file_.node, file_.handle, 0, 100));
+    EXPECT_EQ(text, "written");
+  }
+
+  NodeId slow_{0};
+  OpenedFile file_;
+};
+
+TEST_F(StuckOperationsTest, LookupLeavesBothQueuesServed) {
+  ASSERT_NO_FATAL_FAILURE(StartWith({}));
+  scripted().Hold(FUSE_LOOKUP, "a");
+  AsyncRequest stuck(fuse_queue(1));
+  stuck.Send([&](FuseRequest& request) { vmm::EncodeLookup(request, slow_, "a"); });
+  ASSERT_TRUE(scripted().WaitForHeld(1));
+  ExpectServed(2);
+  ExpectServed(1);
+  EXPECT_FALSE(stuck.done());
+  scripted().Release();
+  EXPECT_EQ(stuck.Error(), 0);
+}
+
+TEST_F(StuckOperationsTest, AllThreadsButOneStuckLeaveMetadataServed) {
+  ASSERT_NO_FATAL_FAILURE(StartWith({"--thread-pool-size=5"}));
+  std::deque<AsyncRequest> stuck;
+  for (size_t i = 0; i < 4; ++i) {
+    const std::string name = "n" + std::to_string(i);
+    scripted().Hold(FUSE_LOOKUP, name);
+    stuck.emplace_back(fuse_queue(1)).Send([&](FuseRequest& request) {
+      vmm::EncodeLookup(request, slow_, name);
+    });
+    ASSERT_TRUE(scripted().WaitForHeld(i + 1));
+  }
+  ExpectServed(1);
+  ExpectServed(2);
+  scripted().Release();
+  for (AsyncRequest& request : stuck) EXPECT_EQ(request.Error(), 0);
+}
+
+TEST_F(StuckOperationsTest, AllBrokerThreadsStuckLeaveFileIoServed) {
+  ASSERT_NO_FATAL_FAILURE(StartWith({"--thread-pool-size=2"}));
+  std::deque<AsyncRequest> stuck;
+  for (size_t i = 0; i < 2; ++i) {
+    const std::string name = "n" + std::to_string(i);
+    scripted().Hold(FUSE_LOOKUP, name);
+    stuck.emplace_back(fuse_queue(1)).Send([&](FuseRequest& request) {
+      vmm::EncodeLookup(request, slow_, name);
+    });
+    ASSERT_TRUE(scripted().WaitForHeld(i + 1));
+  }
+  // What can't be served now waits, and isn't lost.
+  AsyncRequest waiting(fuse_queue(1));
+  waiting.Send([](FuseRequest& request) { vmm::EncodeGetattr(request, kRoot, std::nullopt); });
+  ExpectFileIo(1);
+  ExpectFileIo(2);
+  EXPECT_FALSE(waiting.done());
+  scripted().Release();
+  for (AsyncRequest& request : stuck) EXPECT_EQ(request.Error(), 0);
+  EXPECT_EQ(waiting.Error(), 0);
+}
+
+void EncodeReadOf(FuseRequest& request, const OpenedFile& file, const GuestBuffer& data) {
+  vmm::EncodeRead(request, file.node, file.handle, 512 * 1024, data);
+}
+
+// With a file open on it, not even the end of a process goes on without the filesystem: closing
+// the file asks it, and that wait can't be killed.
+TEST_F(StuckOperationsTest, DisconnectWithAStuckReadEndsPosternd) {
+  ASSERT_NO_FATAL_FAILURE(StartWith({}));
+  OpenedFile file;
+  ASSERT_NO_FATAL_FAILURE(OpenFile(slow_, "a", O_RDWR, file));
+  ASSERT_OK_AND_ASSIGN(const GuestBuffer data, front_end().memory().Allocate(4096, 4096));
+  scripted().Hold(FUSE_READ, "a");
+  AsyncRequest stuck(fuse_queue(1));
+  stuck.Send([&](FuseRequest& request) { EncodeReadOf(request, file, data); });
+  ASSERT_TRUE(scripted().WaitForHeld(1));
+  front_end().Disconnect();
+  EXPECT_EQ(daemon().WaitForExit(), 0);
+  EXPECT_EQ(LogLines("Requests of the client aren't done 2 seconds after it disconnected"), 1u);
+  scripted().Release();
+  EXPECT_THAT(daemon().Leftovers(), testing::IsEmpty());
+}
+
+TEST_F(StuckOperationsTest, AllIoThreadsStuckLeaveMetadataAndCachedReadsServed) {
+  ASSERT_NO_FATAL_FAILURE(StartWith({}));
+  OpenedFile file;
+  ASSERT_NO_FATAL_FAILURE(OpenFile(slow_, "a", O_RDWR, file));
+  scripted().Hold(FUSE_FSYNC, "a");
+  std::deque<AsyncRequest> stuck;
+  for (int i = 0; i < 40; ++i) {  // More than there are threads.
+    stuck.emplace_back(fuse_queue(1)).Submit([&](FuseRequest& request) {
+      vmm::EncodeFsync(request, file.node, file.handle, false);
+    });
+  }
+  fuse_queue(1).Flush();
+  ASSERT_TRUE(scripted().WaitForHeld(1));
+  fuse().set_timeout(std::chrono::seconds(10));
+  EXPECT_OK(fuse().Getattr(kRoot));
+  EXPECT_OK(fuse().Lookup(kRoot, "file"));
+  ASSERT_OK_AND_ASSIGN(const std::string text, fuse().ReadString(file_.node, file_.handle, 0, 100));
+  EXPECT_EQ(text, "content");
+  scripted().Release();
+  for (AsyncRequest& request : stuck) EXPECT_EQ(request.Error(), 0);
+}
+
+TEST_F(StuckOperationsTest, SigtermEndsPosterndAlthoughAChildCannotBeKilled) {
+  ASSERT_NO_FATAL_FAILURE(StartWith({}));
+  scripted().Hold(FUSE_LOOKUP, "a");
+  AsyncRequest stuck(fuse_queue(1));
+  stuck.Send([&](FuseRequest& request) { vmm::EncodeLookup(request, slow_, "a"); });
+  ASSERT_TRUE(scripted().WaitForHeld(1));
+  daemon().Signal(SIGTERM);
+  EXPECT_EQ(daemon().WaitForExit(), 1);
+  EXPECT_EQ(LogLines("is stuck in a system call; it was killed"), 1u);
+  scripted().Release();
+  EXPECT_THAT(daemon().Leftovers(), testing::IsEmpty());
+  ForgetDaemon();
+}
+
+TEST_F(StuckOperationsTest, LookupOnDisconnectEndsTheDaemonAndLeavesNothing) {
+  ASSERT_NO_FATAL_FAILURE(StartWith({}));
+  scripted().StopReading();
+  AsyncRequest stuck(fuse_queue(1));
+  stuck.Send([&](FuseRequest& request) { vmm::EncodeLookup(request, slow_, "a"); });
+  ExpectFileIo(1);
+  StopAndCheck();
+}
+
+}  // namespace
+}  // namespace postern
