@@ -14,16 +14,17 @@
 namespace postern::operations {
 namespace {
 
-// Puts an open file of this mode into the table and its descriptor into the reply.
-ErrnoOrVoid AnswerOpened(OperationContext& context, NodeId node, int flags, uint32_t mode,
-                         BudgetedFd fd, rpc::OpenedFile& opened) {
+// Puts an open file, whose statx(2) is `status`, into the table and its descriptor into the reply.
+ErrnoOrVoid AnswerOpened(OperationContext& context, NodeId node, int flags,
+                         const struct statx& status, BudgetedFd fd, rpc::OpenedFile& opened) {
+  opened.set_may_stall(context.filesystem.stalls().MayStall(fd.fd.get(), status));
   // O_TRUNC has been done, and must not be done again by whoever reopens the file.
   auto file = std::make_shared<OpenFile>(node, OpenFile::Kind::kFile,
                                          static_cast<uint32_t>(flags & ~O_TRUNC), std::move(fd));
   POSTERN_ASSIGN_OR_RETURN(const OpenFileId id, context.session.open_files.Insert(file));
   context.reply_file = std::move(file);
   opened.set_open_file_id(id.value());
-  opened.set_has_set_id_bits((mode & (S_ISUID | S_ISGID)) != 0);
+  opened.set_has_set_id_bits((status.stx_mode & (S_ISUID | S_ISGID)) != 0);
   return {};
 }
 
@@ -44,7 +45,7 @@ ErrnoOrVoid OpenInode(OperationContext& context, const Inode& inode, int flags,
     POSTERN_RETURN_IF_ERROR(DropCapability(context, inode.type(), fd.fd.get()));
   }
   POSTERN_RETURN_IF_ERROR(StatDescriptor(fd.fd.get(), status));
-  return AnswerOpened(context, inode.id(), flags, status.stx_mode, std::move(fd), opened);
+  return AnswerOpened(context, inode.id(), flags, status, std::move(fd), opened);
 }
 
 // CREATE of a name that exists already: LOOKUP and OPEN.
@@ -81,8 +82,8 @@ ErrnoOrVoid AnswerCreated(OperationContext& context, const PinnedInode& parent, 
   POSTERN_ASSIGN_OR_RETURN(const InodeRef inode,
                            AddInode(context, *parent.inode, std::move(path), status,
                                     /*keep_descriptor=*/!has_name));
-  const ErrnoOrVoid opened = AnswerOpened(context, inode->id(), flags, status.stx_mode,
-                                          std::move(file), *created.mutable_opened());
+  const ErrnoOrVoid opened =
+      AnswerOpened(context, inode->id(), flags, status, std::move(file), *created.mutable_opened());
   if (!opened.ok()) {
     UndoLookUp(context, inode);
     return opened;

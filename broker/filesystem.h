@@ -13,6 +13,7 @@
 #include "broker/mount_table.h"
 #include "broker/open_file_table.h"
 #include "broker/reopen.h"
+#include "broker/stall_table.h"
 #include "common/errno_or.h"
 #include "common/ids.h"
 #include "common/unique_fd.h"
@@ -37,7 +38,7 @@ struct Session {
 };
 
 // What stays the same from session to session. Immutable once sessions start, but for the budget
-// and the mount table, which are thread-safe.
+// and the tables of mounts and filesystems, which are thread-safe.
 class Filesystem {
  public:
   // `root` is an O_PATH descriptor of the shared directory.
@@ -57,6 +58,7 @@ class Filesystem {
   const FilesystemOptions& options() const { return options_; }
   const IdMap& ids() const { return options_.ids; }
   DescriptorBudget& budget() { return budget_; }
+  StallTable& stalls() { return stalls_; }
   // Null if inodes hold descriptors.
   MountTable* mounts() { return mounts_.get(); }
 
@@ -66,6 +68,7 @@ class Filesystem {
   const ProcessCredentials credentials_;
   const FilesystemOptions options_;
   DescriptorBudget budget_;
+  StallTable stalls_;
   std::unique_ptr<MountTable> mounts_;
   MountRef root_mount_;
 };

@@ -26,7 +26,7 @@ ErrnoOr<std::pair<Channel, Channel>> Channel::CreatePair() {
   return std::pair<Channel, Channel>(Channel(UniqueFd(ends[0])), Channel(UniqueFd(ends[1])));
 }
 
-ErrnoOr<ReceivedMessage> Channel::Receive(size_t max_descriptors, Wait wait) {
+ErrnoOr<ReceivedMessage> Channel::Receive(size_t max_descriptors, Wait wait, Loss loss) {
   if (!receive_buffer_) receive_buffer_ = std::make_unique<std::byte[]>(kMaxMessageBytes);
   iovec data{receive_buffer_.get(), kMaxMessageBytes};
   alignas(cmsghdr) char control[kControlBytes];
@@ -46,7 +46,9 @@ ErrnoOr<ReceivedMessage> Channel::Receive(size_t max_descriptors, Wait wait) {
   // Adopt first: from here on every return closes what isn't passed on.
   ReceivedMessage message;
   const bool only_descriptors = AdoptDescriptors(header, message.descriptors);
-  if (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) return Errno(EMSGSIZE);
+  message.descriptors_lost = (header.msg_flags & MSG_CTRUNC) != 0;
+  if (header.msg_flags & MSG_TRUNC) return Errno(EMSGSIZE);
+  if (message.descriptors_lost && loss == Loss::kRefuse) return Errno(EMSGSIZE);
   // An empty message can't be told from the end of the connection, so nobody of ours sends one.
   if (received == 0) return Errno(message.descriptors.empty() ? ECONNRESET : EBADMSG);
   if (!only_descriptors || message.descriptors.size() > max_descriptors) return Errno(EBADMSG);

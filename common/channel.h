@@ -30,6 +30,8 @@ inline constexpr size_t kMaxMessageDescriptors = 64;
 struct ReceivedMessage {
   std::span<const std::byte> bytes;
   std::vector<UniqueFd> descriptors;
+  // Only as Loss::kReport has it.
+  bool descriptors_lost = false;
 };
 
 // One end of a socketpair. Receive() may be called by one thread at a time, and Send() by one
@@ -39,6 +41,12 @@ struct ReceivedMessage {
 class Channel {
  public:
   enum class Wait { kBlock, kDontBlock };
+  // What becomes of a message that brought more descriptors than the kernel could give: this
+  // process's table is full (or the peer sent more than kMaxMessageDescriptors).
+  enum class Loss {
+    kRefuse,  // EMSGSIZE, as for any message that was cut.
+    kReport,  // The message, with the first so many, and descriptors_lost.
+  };
 
   // Takes a connected SOCK_SEQPACKET socket.
   explicit Channel(UniqueFd socket);
@@ -55,7 +63,8 @@ class Channel {
   //   kMaxMessageDescriptors EBADMSG     more descriptors than allowed, or control data that isn't
   //   descriptors
   // After EMSGSIZE and EBADMSG the caller must end the session: an honest peer never causes them.
-  ErrnoOr<ReceivedMessage> Receive(size_t max_descriptors, Wait wait = Wait::kBlock);
+  ErrnoOr<ReceivedMessage> Receive(size_t max_descriptors, Wait wait = Wait::kBlock,
+                                   Loss loss = Loss::kRefuse);
 
   // Sends one message. The descriptors stay the caller's.
   //   EAGAIN      kDontBlock, and the socket is full (or SO_SNDTIMEO ran out): nothing was sent

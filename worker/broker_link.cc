@@ -106,14 +106,16 @@ ErrnoOrVoid BrokerLink::Flush() {
 }
 
 ErrnoOr<BrokerLink::Replies> BrokerLink::Receive() {
-  POSTERN_ASSIGN_OR_RETURN(ReceivedMessage message,
-                           channel_.Receive(kMaxMessageDescriptors, Channel::Wait::kDontBlock));
+  POSTERN_ASSIGN_OR_RETURN(
+      ReceivedMessage message,
+      channel_.Receive(kMaxMessageDescriptors, Channel::Wait::kDontBlock, Channel::Loss::kReport));
   reply_arena_->Reset();
   auto* batch = google::protobuf::Arena::CreateMessage<rpc::ReplyBatch>(reply_arena_.get());
   if (!batch->ParseFromArray(message.bytes.data(), Narrow<int>(message.bytes.size()))) {
     return Errno(EBADMSG);
   }
-  return Replies{batch, std::move(message.descriptors)};
+  return Replies{batch, std::move(message.descriptors),
+                 message.descriptors_lost || batch->descriptors_not_sent()};
 }
 
 }  // namespace postern

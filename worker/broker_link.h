@@ -20,10 +20,12 @@ namespace postern {
 // replies, because the queue's thread always takes them.
 class BrokerLink {
  public:
-  // Replies with the descriptors of their message. `batch` holds until the next Receive().
+  // Replies with the descriptors of their message; if some were lost, the first so many. `batch`
+  // holds until the next Receive().
   struct Replies {
     const rpc::ReplyBatch* batch = nullptr;
     std::vector<UniqueFd> descriptors;
+    bool descriptors_lost = false;
   };
 
   explicit BrokerLink(Channel channel);

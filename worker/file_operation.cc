@@ -31,6 +31,10 @@ FileProgress Transfer(FileOperation& operation, const DescriptorChain& chain, Bl
   const bool reading = operation.kind == FileOperation::Kind::kRead;
   std::atomic<bool>& nowait = reading ? operation.file->read_nowait : operation.file->write_nowait;
   const int fd = operation.file->fd.get();
+  if (blocking == Blocking::kAvoid && operation.file->may_stall &&
+      !nowait.load(std::memory_order_relaxed)) {
+    return FileProgress::kWouldBlock;
+  }
   while (operation.result < operation.size) {
     ranges.clear();
     const size_t done = operation.data_offset + operation.result;
@@ -55,7 +59,7 @@ FileProgress Transfer(FileOperation& operation, const DescriptorChain& chain, Bl
     if (avoid && error == EAGAIN) return FileProgress::kWouldBlock;
     if (avoid && error == EOPNOTSUPP) {
       nowait.store(false, std::memory_order_relaxed);
-      if (reading) return FileProgress::kWouldBlock;
+      if (reading || operation.file->may_stall) return FileProgress::kWouldBlock;
       continue;
     }
     return FinishTransfer(operation, error);
@@ -119,7 +123,7 @@ FileProgress Advance(FileOperation& operation, const DescriptorChain& chain, Blo
     case FileOperation::Kind::kWrite:
       return Transfer(operation, chain, blocking, ranges);
     case FileOperation::Kind::kFlush:
-      if (blocking == Blocking::kAvoid && operation.file->writable) {
+      if (blocking == Blocking::kAvoid && (operation.file->writable || operation.file->may_stall)) {
         return FileProgress::kWouldBlock;
       }
       return Flush(operation);

@@ -1,5 +1,7 @@
 #include "worker/fuse_device.h"
 
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <string>
 #include <utility>
@@ -10,6 +12,22 @@ namespace {
 // File I/O that blocks at the same time: enough to keep a disk busy.
 constexpr size_t kMinIoThreads = 4;
 constexpr size_t kMaxIoThreads = 16;
+
+// Descriptors that aren't the guest's files. Standard streams, control channel, connection, those
+// of its messages, the descriptors of one message of the broker's, the I/O threads' (FLUSH), and a
+// margin.
+constexpr size_t kProcessDescriptors = 32 + 2 * kMaxMessageDescriptors + kMaxIoThreads;
+// Channel and wake; kick, call and error, and what replaces them.
+constexpr size_t kQueueDescriptors = 8;
+
+// How many files the guest may have open: what FLUSH and a new connection's memory need is set
+// aside, so that a guest at the limit only can't open more. At least one.
+size_t OpenFileLimit(size_t queues) {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) < 0) return 1;
+  const size_t own = kProcessDescriptors + queues * kQueueDescriptors;
+  return limit.rlim_cur > own ? limit.rlim_cur - own : 1;
+}
 
 }  // namespace
 
@@ -22,6 +40,7 @@ ErrnoOr<std::unique_ptr<FuseDevice>> FuseDevice::Create(std::vector<Channel> cha
   }
   const size_t io_threads = std::clamp(2 * channels.size(), kMinIoThreads, kMaxIoThreads);
   std::unique_ptr<FuseDevice> device(new FuseDevice(options, io_threads));
+  device->shared_.open_files.set_limit(OpenFileLimit(channels.size()));
   for (size_t i = 0; i < channels.size(); ++i) {
     device->queues_.push_back(std::make_unique<QueueThread>(
         device->shared_, std::move(channels[i]), std::move(wakes[i]),
@@ -33,6 +52,12 @@ ErrnoOr<std::unique_ptr<FuseDevice>> FuseDevice::Create(std::vector<Channel> cha
 FuseDevice::FuseDevice(const FuseOptions& options, size_t io_threads) : io_pool_(io_threads) {
   shared_.options = options;
   shared_.io_pool = &io_pool_;
+  shared_.open_files.set_closer([this](ClosingFile file) { io_pool_.Close(std::move(file)); });
+}
+
+FuseDevice::~FuseDevice() {
+  queues_.clear();
+  shared_.open_files.Clear();
 }
 
 void FuseDevice::Reset() { queues_.front()->EndSession(); }

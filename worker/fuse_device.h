@@ -19,6 +19,9 @@ namespace postern {
 // by Create().
 class FuseDevice : public Device {
  public:
+  // Files that are still open are closed by the pool, which ends first.
+  ~FuseDevice() override;
+
   // One queue per channel, at least 2.
   static ErrnoOr<std::unique_ptr<FuseDevice>> Create(std::vector<Channel> channels,
                                                      const FuseOptions& options);

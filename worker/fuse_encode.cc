@@ -9,6 +9,10 @@
 namespace postern {
 namespace {
 
+OpenedFacts FactsOf(const rpc::OpenedFile& opened) {
+  return {.has_set_id_bits = opened.has_set_id_bits(), .may_stall = opened.may_stall()};
+}
+
 // struct dirent's d_type is the file type of st_mode, shifted (IFTODT in dirent.h).
 constexpr int kTypeShift = 12;
 
@@ -125,9 +129,9 @@ ErrnoOrVoid EncodeOpen(const EncodeContext& context, const rpc::Reply& reply,
                        FusePayload& payload) {
   if (!reply.has_opened() || !context.descriptor) return Errno(EIO);
   const OpenFileId id(reply.opened().open_file_id());
-  POSTERN_RETURN_IF_ERROR(
-      context.open_files.Insert(id, std::move(context.descriptor), NodeId(context.header.nodeid),
-                                context.notes.ticket, reply.opened().has_set_id_bits()));
+  POSTERN_RETURN_IF_ERROR(context.open_files.Insert(id, std::move(context.descriptor),
+                                                    NodeId(context.header.nodeid),
+                                                    context.notes.ticket, FactsOf(reply.opened())));
   fuse_open_out out{};
   out.fh = id.value();
   out.open_flags = context.options.cache.open_flags;
@@ -142,7 +146,7 @@ ErrnoOrVoid EncodeCreate(const EncodeContext& context, const rpc::Reply& reply,
   const OpenFileId id(created.opened().open_file_id());
   POSTERN_RETURN_IF_ERROR(context.open_files.Insert(
       id, std::move(context.descriptor), NodeId(created.entry().node_id()), context.notes.ticket,
-      created.opened().has_set_id_bits()));
+      FactsOf(created.opened())));
   payload.Append(MakeEntry(context, created.entry()));
   fuse_open_out out{};
   out.fh = id.value();
@@ -225,6 +229,23 @@ void EncodeCopied(const FileOperation& operation, FusePayload& payload) {
 
 void EncodeOffset(const FileOperation& operation, FusePayload& payload) {
   payload.Append(fuse_lseek_out{operation.result});
+}
+
+std::optional<rpc::Request> ReleaseOf(uint32_t opcode, uint64_t node_id, const rpc::Reply& reply) {
+  rpc::Request release;
+  if (reply.has_opened() && opcode == FUSE_OPENDIR) {
+    release.mutable_release_directory()->set_node_id(node_id);
+    release.mutable_release_directory()->set_open_file_id(reply.opened().open_file_id());
+  } else if (reply.has_opened()) {
+    release.mutable_release()->set_node_id(node_id);
+    release.mutable_release()->set_open_file_id(reply.opened().open_file_id());
+  } else if (reply.has_created()) {
+    release.mutable_release()->set_node_id(reply.created().entry().node_id());
+    release.mutable_release()->set_open_file_id(reply.created().opened().open_file_id());
+  } else {
+    return std::nullopt;
+  }
+  return release;
 }
 
 void UndoLookups(const rpc::Reply& reply, rpc::ForgetRequest& forget) {

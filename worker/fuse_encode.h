@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstring>
+#include <optional>
 #include <span>
 #include <type_traits>
 #include <vector>
@@ -76,6 +77,9 @@ void EncodeWritten(const FileOperation& operation, FusePayload& payload);
 void EncodeCopied(const FileOperation& operation, FusePayload& payload);  // 64 bits.
 void EncodeOffset(const FileOperation& operation, FusePayload& payload);
 
+// The request that gives back the open file or directory that `reply`, to a request of `opcode` on
+// `node_id`, brings, if it brings one: for a reply that never reached the guest. Without an id.
+std::optional<rpc::Request> ReleaseOf(uint32_t opcode, uint64_t node_id, const rpc::Reply& reply);
 // Adds to `forget` what the entries in `reply` have counted: for a reply that never reached the
 // guest.
 void UndoLookups(const rpc::Reply& reply, rpc::ForgetRequest& forget);

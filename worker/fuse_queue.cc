@@ -17,9 +17,10 @@ constexpr size_t kMaxArgumentBytes = 128 * 1024;
 // Requests taken in one pass before replies are looked at again.
 constexpr int kRequestsPerPass = 64;
 
-// The id of the one request that the queue makes on its own account. PendingRequest's have a slot
-// in their low half.
+// The ids of the requests that the queue makes on its own account. PendingRequest's have a slot in
+// their low half.
 constexpr uint64_t kEndSessionId = uint64_t{1} << 63;
+constexpr uint64_t kReleaseId = uint64_t{1} << 62;
 
 // The largest error that Linux takes from a FUSE server; what lies beyond are codes of the kernel's
 // own (ERESTARTSYS), which would be misunderstood.
@@ -204,13 +205,20 @@ ErrnoOrVoid FuseQueue::TakeReplies(Virtqueue* virtqueue) {
         ending_session_ = false;
         continue;
       }
+      if (reply.id() == kReleaseId && releases_asked_ > 0) {
+        --releases_asked_;  // However it went.
+        continue;
+      }
       PendingRequest* request = requests_.Find(reply.id());
       if (request == nullptr || virtqueue == nullptr) return Errno(EBADMSG);
       if (!AwaitsBroker(*request)) return Errno(EBADMSG);
       UniqueFd descriptor;
       if (CarriesDescriptor(reply, *request)) {
-        if (next_descriptor == received->descriptors.size()) return Errno(EBADMSG);
-        descriptor = std::move(received->descriptors[next_descriptor++]);
+        if (next_descriptor < received->descriptors.size()) {
+          descriptor = std::move(received->descriptors[next_descriptor++]);
+        } else if (!received->descriptors_lost) {
+          return Errno(EBADMSG);
+        }
       }
       OnReply(*virtqueue, *request, reply, std::move(descriptor));
     }
@@ -241,16 +249,36 @@ void FuseQueue::OnReply(Virtqueue& virtqueue, PendingRequest& request, const rpc
   } else {
     const EncodeContext context{request.header,     shared_.options, shared_.session,
                                 shared_.open_files, request.notes,   descriptor};
-    const ErrnoOrVoid encoded = request.operation->encode(context, reply, payload_);
+    // The kernel takes no more descriptors for this process, or from the broker for it: the error
+    // is this request's, and everything else goes on.
+    const bool lost = CarriesDescriptor(reply, request) && !descriptor;
+    const ErrnoOrVoid encoded =
+        lost ? Errno(EMFILE) : request.operation->encode(context, reply, payload_);
     if (!encoded.ok()) {
+      UndoReply(request, reply);
       ReplyError(virtqueue, request, encoded.error());
       return;
     }
   }
   if (ReplyPayload(virtqueue, request, payload_.bytes())) return;
-  // The guest will never know of these entries, so it will never forget them.
-  UndoLookups(reply, undone_);
+  UndoReply(request, reply);
   ReplyError(virtqueue, request, Errno(EIO));
+}
+
+// The guest will never know of these entries and files, so it will never forget and release them.
+void FuseQueue::UndoReply(const PendingRequest& request, const rpc::Reply& reply) {
+  // In a session that began meanwhile the same ids may mean others.
+  if (request.notes.ticket.generation != shared_.open_files.BeginOpen().generation) return;
+  UndoLookups(reply, undone_);
+  const uint32_t opcode = request.header.opcode;
+  auto release = ReleaseOf(opcode, request.header.nodeid, reply);
+  if (!release) return;
+  if (release->has_release()) {
+    const rpc::ReleaseRequest& file = release->release();
+    (void)shared_.open_files.Remove(OpenFileId(file.open_file_id()), NodeId(file.node_id()));
+  }
+  release->set_id(kReleaseId);
+  releases_.push_back(*std::move(release));
 }
 
 void FuseQueue::AskForNextPart(PendingRequest& request) {
@@ -269,6 +297,11 @@ void FuseQueue::AddWaiting() {
     parts_.pop_front();
     AskForNextPart(request);
   }
+  while (!releases_.empty() && link_.CanAdd()) {
+    link_.Add(kReleaseId) = std::move(releases_.front());
+    releases_.pop_front();
+    ++releases_asked_;
+  }
   auto& items = *undone_.mutable_items();
   while (!items.empty() && link_.CanAdd()) {
     auto& forget = *link_.Forget().mutable_forget();
@@ -283,7 +316,8 @@ ErrnoOrVoid FuseQueue::Flush() {
   while (true) {
     AddWaiting();
     POSTERN_RETURN_IF_ERROR(link_.Flush());
-    if (link_.blocked() || (parts_.empty() && undone_.items().empty())) return {};
+    if (link_.blocked()) return {};
+    if (parts_.empty() && releases_.empty() && undone_.items().empty()) return {};
   }
 }
 
@@ -336,6 +370,7 @@ void FuseQueue::EndSession() {
   // Nothing is in flight when this is called, so the batch is empty, or waits for the socket and is
   // small.
   undone_.Clear();
+  releases_.clear();
   ending_session_ = true;
   link_.Add(kEndSessionId).mutable_reset();
 }

@@ -72,6 +72,8 @@ class FuseQueue {
 
   void OnReply(Virtqueue& virtqueue, PendingRequest& request, const rpc::Reply& reply,
                UniqueFd descriptor);
+  // Gives back what the broker counts and holds for a reply that doesn't reach the guest.
+  void UndoReply(const PendingRequest& request, const rpc::Reply& reply);
   // Asks the broker for the next part of `request`'s file operation, or has it wait for room.
   void AskForNextPart(PendingRequest& request);
   // Puts what waits for room into the batch, as far as there is some.
@@ -92,10 +94,12 @@ class FuseQueue {
   BrokerLink link_;
   PendingRequests requests_{this};
   bool ending_session_ = false;
-  // What waits for room in the batch: parts of file operations, and lookups whose reply never
-  // reached the guest, which therefore won't forget them.
+  // What waits for room in the batch: parts of file operations, and lookups and open files whose
+  // reply never reached the guest, which therefore won't forget and release them.
   std::deque<PendingRequest*> parts_;
   rpc::ForgetRequest undone_;
+  std::deque<rpc::Request> releases_;
+  size_t releases_asked_ = 0;  // Of which the broker hasn't answered.
 
   // Scratch of the queue's thread.
   std::unique_ptr<std::byte[]> arguments_;

@@ -3,6 +3,9 @@
 #include <absl/synchronization/blocking_counter.h>
 #include <pthread.h>
 
+#include <optional>
+#include <utility>
+
 #include "common/warm_up.h"
 #include "worker/fuse_queue.h"
 #include "worker/pending_request.h"
@@ -33,22 +36,29 @@ IoPool::~IoPool() {
 
 void IoPool::Submit(PendingRequest& request) {
   absl::MutexLock lock(&mutex_);
-  waiting_.push_back(&request);
+  waiting_.push_back({&request, {}});
+}
+
+void IoPool::Close(ClosingFile file) {
+  absl::MutexLock lock(&mutex_);
+  waiting_.push_back({nullptr, std::move(file)});
 }
 
 void IoPool::Run() {
   std::vector<iovec> ranges;
   while (true) {
-    PendingRequest* request = nullptr;
+    std::optional<Work> work;  // Ends, and closes, outside of the lock.
     {
       absl::MutexLock lock(&mutex_);
       mutex_.Await(absl::Condition(this, &IoPool::HasWorkLocked));
       if (waiting_.empty()) return;
-      request = waiting_.front();
+      work.emplace(std::move(waiting_.front()));
       waiting_.pop_front();
     }
-    Advance(request->file, request->chain, Blocking::kAllowed, ranges);
-    request->queue->PostCompletion(*request);
+    if (work->request == nullptr) continue;
+    PendingRequest& request = *work->request;
+    Advance(request.file, request.chain, Blocking::kAllowed, ranges);
+    request.queue->PostCompletion(request);
   }
 }
 

@@ -10,12 +10,15 @@
 #include <thread>
 #include <vector>
 
+#include "worker/open_files.h"
+
 namespace postern {
 
 struct PendingRequest;
 
 // Carries file operations to their end and gives the requests back to their queues. Shared by all
-// queues; Submit() is thread-safe. All threads are made by the constructor.
+// queues; thread-safe. All threads are made by the constructor. What waits is bounded by what the
+// guest has in its rings and by its open files.
 class IoPool {
  public:
   explicit IoPool(size_t threads);
@@ -26,15 +29,22 @@ class IoPool {
 
   // The request's chain and file operation are the pool's until FuseQueue::PostCompletion().
   void Submit(PendingRequest& request);
+  // Closes it on a thread of the pool.
+  void Close(ClosingFile file);
 
  private:
+  struct Work {
+    PendingRequest* request = nullptr;  // Or null, and `file` is to be closed.
+    ClosingFile file;
+  };
+
   void Run();
   bool HasWorkLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return stopping_ || !waiting_.empty();
   }
 
   absl::Mutex mutex_;
-  std::deque<PendingRequest*> waiting_ ABSL_GUARDED_BY(mutex_);
+  std::deque<Work> waiting_ ABSL_GUARDED_BY(mutex_);
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   std::vector<std::thread> threads_;
 };

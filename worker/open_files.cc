@@ -6,20 +6,36 @@
 
 namespace postern {
 
+GuestFile::~GuestFile() {
+  if (may_stall && closer != nullptr) (*closer)({std::move(share), std::move(fd)});
+}
+
+// Counts what is being closed, too: a guest that closes what a dead server holds up gets no more.
+ErrnoOr<FileShare> OpenFiles::TakeShare() {
+  if (count_->fetch_add(1, std::memory_order_relaxed) >= limit_) {
+    count_->fetch_sub(1, std::memory_order_relaxed);
+    return Errno(EMFILE);
+  }
+  return FileShare(count_);
+}
+
 OpenTicket OpenFiles::BeginOpen() const {
   return {.generation = generation_.load(std::memory_order_acquire),
           .set_id_changes = set_id_changes_ended_.load(std::memory_order_acquire)};
 }
 
 ErrnoOrVoid OpenFiles::Insert(OpenFileId id, UniqueFd fd, NodeId node_id, const OpenTicket& ticket,
-                              bool has_set_id_bits) {
-  auto file = std::make_shared<GuestFile>();
+                              const OpenedFacts& facts) {
+  POSTERN_ASSIGN_OR_RETURN(FileShare share, TakeShare());
+  auto file = std::make_shared<GuestFile>(std::move(share));
   // If the flags can't be told, waiting for another thread is the safer mistake.
   file->writable = (fcntl(fd.get(), F_GETFL) & O_ACCMODE) != O_RDONLY;
   file->fd = std::move(fd);
   file->id = id;
   file->node_id = node_id;
-  file->has_set_id_bits.store(has_set_id_bits, std::memory_order_relaxed);
+  file->may_stall = facts.may_stall;
+  file->closer = closer_;
+  file->has_set_id_bits.store(facts.has_set_id_bits, std::memory_order_relaxed);
   std::shared_ptr<GuestFile> replaced = file;
   Shard& shard = ShardOf(id);
   {

@@ -8,7 +8,10 @@
 
 #include <array>
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <limits>
 #include <memory>
 #include <utility>
 
@@ -18,13 +21,52 @@
 
 namespace postern {
 
+// One open descriptor's worth of what the guest may make this process hold, given back on
+// destruction. Move-only.
+class FileShare {
+ public:
+  FileShare() = default;
+  explicit FileShare(std::shared_ptr<std::atomic<size_t>> count) : count_(std::move(count)) {}
+  FileShare(FileShare&&) noexcept = default;
+  FileShare& operator=(FileShare&&) = delete;
+  ~FileShare() {
+    if (count_ != nullptr) count_->fetch_sub(1, std::memory_order_relaxed);
+  }
+
+ private:
+  std::shared_ptr<std::atomic<size_t>> count_;
+};
+
+// The share is given back after the descriptor is closed.
+struct ClosingFile {
+  FileShare share;
+  UniqueFd fd;
+};
+// Closes it, now or later. Thread-safe.
+using FileCloser = std::function<void(ClosingFile)>;
+
+// What the broker says of a file that it has opened.
+struct OpenedFacts {
+  bool has_set_id_bits = false;
+  bool may_stall = false;
+};
+
 // A regular file that the guest has open. Everything but the hints is constant.
 struct GuestFile {
+  GuestFile() = default;
+  explicit GuestFile(FileShare taken) : share(std::move(taken)) {}
+  // Closes the descriptor; by `closer`, if that may wait for a server.
+  ~GuestFile();
+
+  FileShare share;
   UniqueFd fd;
   OpenFileId id;
   NodeId node_id;
   // Open for writing: then closing a duplicate may write back to a server, and wait for it.
   bool writable = false;
+  // What would wait may wait for long: never on the thread of a queue. Closing, too.
+  bool may_stall = false;
+  std::shared_ptr<const FileCloser> closer;
   // Whether the filesystem takes RWF_NOWAIT on this file; learnt from the first EOPNOTSUPP.
   std::atomic<bool> read_nowait = true;
   std::atomic<bool> write_nowait = true;
@@ -63,13 +105,21 @@ class SetIdChange {
 // it and not under it.
 class OpenFiles {
  public:
+  // Before there are other threads: the most descriptors to hold, by default no bound; and who
+  // closes files whose closing may stall, by default whoever drops them.
+  void set_limit(size_t limit) { limit_ = limit; }
+  void set_closer(FileCloser closer) {
+    closer_ = std::make_shared<const FileCloser>(std::move(closer));
+  }
+
   // Before it is checked that there is a session.
   OpenTicket BeginOpen() const;
   // A file that the request with `ticket` has opened. If that request overlapped a SetIdChange, of
   // whatever file, this one counts as having such bits: nobody knows which came first. EIO, and not
-  // inserted, if Clear() was called meanwhile: nobody would ever release it.
+  // inserted, if Clear() was called meanwhile: nobody would ever release it. EMFILE, and not
+  // inserted, at the limit.
   ErrnoOrVoid Insert(OpenFileId id, UniqueFd fd, NodeId node_id, const OpenTicket& ticket,
-                     bool has_set_id_bits);
+                     const OpenedFacts& facts);
   // EBADF if there is no such file, or if it isn't one of `node_id`'s: a guest can't use one
   // inode's handle on another.
   ErrnoOr<std::shared_ptr<GuestFile>> Find(OpenFileId id, NodeId node_id) const;
@@ -92,6 +142,13 @@ class OpenFiles {
   Shard& ShardOf(OpenFileId id) { return shards_[id.value() % kShards]; }
   const Shard& ShardOf(OpenFileId id) const { return shards_[id.value() % kShards]; }
 
+  ErrnoOr<FileShare> TakeShare();
+
+  // Constant once there are other threads.
+  size_t limit_ = std::numeric_limits<size_t>::max();
+  std::shared_ptr<const FileCloser> closer_;
+  // Shared with the files, which may be dropped last by somebody else.
+  const std::shared_ptr<std::atomic<size_t>> count_ = std::make_shared<std::atomic<size_t>>(0);
   // Each is changed before the shards are gone through, and looked at after a file is in its shard:
   // so either the walk finds the file, or who inserts it finds the change.
   std::atomic<uint64_t> generation_ = 0;  // Of the session: how often Clear() was called.

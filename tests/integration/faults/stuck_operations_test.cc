@@ -121,8 +121,55 @@ TEST_F(StuckOperationsTest, AllBrokerThreadsStuckLeaveFileIoServed) {
   EXPECT_EQ(waiting.Error(), 0);
 }
 
+// One operation on an open file of the stuck filesystem.
+struct FileOperationCase {
+  const char* name;
+  uint32_t opcode;  // What the filesystem is asked for and doesn't answer.
+  void (*encode)(FuseRequest&, const OpenedFile&, const GuestBuffer&);
+};
 void EncodeReadOf(FuseRequest& request, const OpenedFile& file, const GuestBuffer& data) {
   vmm::EncodeRead(request, file.node, file.handle, 512 * 1024, data);
+}
+void EncodeWriteOf(FuseRequest& request, const OpenedFile& file, const GuestBuffer& data) {
+  vmm::EncodeWrite(request, file.node, file.handle, 0, data);
+}
+void EncodeSyncOf(FuseRequest& request, const OpenedFile& file, const GuestBuffer&) {
+  vmm::EncodeFsync(request, file.node, file.handle, false);
+}
+void EncodeFlushOf(FuseRequest& request, const OpenedFile& file, const GuestBuffer&) {
+  vmm::EncodeFlush(request, file.node, file.handle);
+}
+void EncodeReleaseOf(FuseRequest& request, const OpenedFile& file, const GuestBuffer&) {
+  vmm::EncodeRelease(request, file.node, file.handle);
+}
+
+class StuckFileOperationTest : public StuckOperationsTest,
+                               public testing::WithParamInterface<FileOperationCase> {};
+INSTANTIATE_TEST_SUITE_P(, StuckFileOperationTest,
+                         testing::Values(FileOperationCase{"Read", FUSE_READ, &EncodeReadOf},
+                                         FileOperationCase{"Write", FUSE_WRITE, &EncodeWriteOf},
+                                         FileOperationCase{"Fsync", FUSE_FSYNC, &EncodeSyncOf},
+                                         FileOperationCase{"Flush", FUSE_FLUSH, &EncodeFlushOf},
+                                         FileOperationCase{"Release", FUSE_FLUSH,
+                                                           &EncodeReleaseOf}),
+                         [](const auto& row) { return row.param.name; });
+
+TEST_P(StuckFileOperationTest, LeavesTheSameQueueServed) {
+  ASSERT_NO_FATAL_FAILURE(StartWith({}));
+  OpenedFile file;
+  ASSERT_NO_FATAL_FAILURE(OpenFile(slow_, "a", O_RDWR, file));
+  // By now it is known that the filesystem can't do without waiting.
+  ASSERT_OK(fuse().ReadString(file.node, file.handle, 0, 4096));
+  ASSERT_OK(fuse().WriteString(file.node, file.handle, 0, "text"));
+  scripted().Hold(GetParam().opcode, "a");
+  ASSERT_OK_AND_ASSIGN(const GuestBuffer data, front_end().memory().Allocate(4096, 4096));
+  AsyncRequest stuck(fuse_queue(1));
+  stuck.Send([&](FuseRequest& request) { GetParam().encode(request, file, data); });
+  ASSERT_TRUE(scripted().WaitForHeld(1));
+  ExpectServed(1);
+  ExpectServed(2);
+  scripted().Release();
+  EXPECT_EQ(stuck.Error(), 0);
 }
 
 // With a file open on it, not even the end of a process goes on without the filesystem: closing

@@ -24,9 +24,8 @@ class FuseDecoding {
     header.uid = 1000;
     header.gid = 1001;
     session.Begin(0);
-    EXPECT_TRUE(open_files.Insert(OpenFileId(kFile), OpenNull(), NodeId(kNode), {}, false).ok());
-    EXPECT_TRUE(
-        open_files.Insert(OpenFileId(kOtherNodesFile), OpenNull(), NodeId(6), {}, false).ok());
+    EXPECT_TRUE(open_files.Insert(OpenFileId(kFile), OpenNull(), NodeId(kNode), {}, {}).ok());
+    EXPECT_TRUE(open_files.Insert(OpenFileId(kOtherNodesFile), OpenNull(), NodeId(6), {}, {}).ok());
   }
 
   // Through the table, as FuseQueue does. 0 or an errno.

@@ -24,7 +24,7 @@ TEST(OpenFilesTest, FindsWhatWasInserted) {
   OpenFiles files;
   UniqueFd fd = OpenNull();
   const int number = fd.get();
-  EXPECT_TRUE(files.Insert(kId, std::move(fd), kNode, {}, false).ok());
+  EXPECT_TRUE(files.Insert(kId, std::move(fd), kNode, {}, {}).ok());
 
   const auto found = files.Find(kId, kNode);
 
@@ -41,21 +41,21 @@ TEST(OpenFilesTest, UnknownIdIsEbadf) {
 
 TEST(OpenFilesTest, IdOfAnotherNodeIsEbadf) {
   OpenFiles files;
-  EXPECT_TRUE(files.Insert(kId, OpenNull(), kNode, {}, false).ok());
+  EXPECT_TRUE(files.Insert(kId, OpenNull(), kNode, {}, {}).ok());
   EXPECT_EQ(files.Find(kId, kOtherNode).errno_value(), EBADF);
 }
 
 TEST(OpenFilesTest, RemoveByAnotherNodeLeavesTheFile) {
   OpenFiles files;
-  EXPECT_TRUE(files.Insert(kId, OpenNull(), kNode, {}, false).ok());
+  EXPECT_TRUE(files.Insert(kId, OpenNull(), kNode, {}, {}).ok());
   EXPECT_EQ(files.Remove(kId, kOtherNode).errno_value(), EBADF);
   EXPECT_TRUE(files.Find(kId, kNode).ok());
 }
 
 TEST(OpenFilesTest, IdsInOneShardAreToldApart) {
   OpenFiles files;
-  EXPECT_TRUE(files.Insert(OpenFileId(1), OpenNull(), kNode, {}, false).ok());
-  EXPECT_TRUE(files.Insert(OpenFileId(17), OpenNull(), kOtherNode, {}, false).ok());
+  EXPECT_TRUE(files.Insert(OpenFileId(1), OpenNull(), kNode, {}, {}).ok());
+  EXPECT_TRUE(files.Insert(OpenFileId(17), OpenNull(), kOtherNode, {}, {}).ok());
   EXPECT_TRUE(files.Find(OpenFileId(1), kNode).ok());
   EXPECT_TRUE(files.Find(OpenFileId(17), kOtherNode).ok());
   EXPECT_EQ(files.Find(OpenFileId(33), kNode).errno_value(), EBADF);
@@ -63,13 +63,13 @@ TEST(OpenFilesTest, IdsInOneShardAreToldApart) {
 
 TEST(OpenFilesTest, GenerationIsPartOfTheId) {
   OpenFiles files;
-  EXPECT_TRUE(files.Insert(OpenFileId((uint64_t{2} << 32) | 4), OpenNull(), kNode, {}, false).ok());
+  EXPECT_TRUE(files.Insert(OpenFileId((uint64_t{2} << 32) | 4), OpenNull(), kNode, {}, {}).ok());
   EXPECT_EQ(files.Find(OpenFileId((uint64_t{1} << 32) | 4), kNode).errno_value(), EBADF);
 }
 
 TEST(OpenFilesTest, RemovedFileClosesAfterItsLastUser) {
   OpenFiles files;
-  EXPECT_TRUE(files.Insert(kId, OpenNull(), kNode, {}, false).ok());
+  EXPECT_TRUE(files.Insert(kId, OpenNull(), kNode, {}, {}).ok());
   auto in_use = *files.Find(kId, kNode);
   const int number = in_use->fd.get();
 
@@ -83,7 +83,7 @@ TEST(OpenFilesTest, RemovedFileClosesAfterItsLastUser) {
 
 TEST(OpenFilesTest, RemovingTwiceIsEbadf) {
   OpenFiles files;
-  EXPECT_TRUE(files.Insert(kId, OpenNull(), kNode, {}, false).ok());
+  EXPECT_TRUE(files.Insert(kId, OpenNull(), kNode, {}, {}).ok());
   EXPECT_TRUE(files.Remove(kId, kNode).ok());
   EXPECT_EQ(files.Remove(kId, kNode).errno_value(), EBADF);
 }
@@ -91,8 +91,8 @@ TEST(OpenFilesTest, RemovingTwiceIsEbadf) {
 TEST(OpenFilesTest, InsertUnderAUsedIdClosesWhatStoodThere) {
   OpenFiles files;
   const std::set<std::string> before = OpenDescriptors();
-  EXPECT_TRUE(files.Insert(kId, OpenNull(), kNode, {}, false).ok());
-  EXPECT_TRUE(files.Insert(kId, OpenNull(), kOtherNode, {}, false).ok());
+  EXPECT_TRUE(files.Insert(kId, OpenNull(), kNode, {}, {}).ok());
+  EXPECT_TRUE(files.Insert(kId, OpenNull(), kOtherNode, {}, {}).ok());
   EXPECT_EQ(files.Find(kId, kNode).errno_value(), EBADF);
   EXPECT_TRUE(files.Find(kId, kOtherNode).ok());
   EXPECT_EQ(OpenDescriptors().size(), before.size() + 1);
@@ -100,8 +100,8 @@ TEST(OpenFilesTest, InsertUnderAUsedIdClosesWhatStoodThere) {
 
 TEST(OpenFilesTest, ClearDropsAllButWhatIsInUse) {
   OpenFiles files;
-  EXPECT_TRUE(files.Insert(OpenFileId(1), OpenNull(), kNode, {}, false).ok());
-  EXPECT_TRUE(files.Insert(OpenFileId(2), OpenNull(), kNode, {}, false).ok());
+  EXPECT_TRUE(files.Insert(OpenFileId(1), OpenNull(), kNode, {}, {}).ok());
+  EXPECT_TRUE(files.Insert(OpenFileId(2), OpenNull(), kNode, {}, {}).ok());
   const int unused = (*files.Find(OpenFileId(1), kNode))->fd.get();
   auto in_use = *files.Find(OpenFileId(2), kNode);
 
@@ -117,8 +117,8 @@ TEST(OpenFilesTest, NothingStaysOpenAfterDestruction) {
   const std::set<std::string> before = OpenDescriptors();
   {
     OpenFiles files;
-    EXPECT_TRUE(files.Insert(OpenFileId(1), OpenNull(), kNode, {}, false).ok());
-    EXPECT_TRUE(files.Insert(OpenFileId(2), OpenNull(), kNode, {}, false).ok());
+    EXPECT_TRUE(files.Insert(OpenFileId(1), OpenNull(), kNode, {}, {}).ok());
+    EXPECT_TRUE(files.Insert(OpenFileId(2), OpenNull(), kNode, {}, {}).ok());
   }
   EXPECT_EQ(OpenDescriptors(), before);
 }
@@ -126,10 +126,10 @@ TEST(OpenFilesTest, NothingStaysOpenAfterDestruction) {
 TEST(OpenFilesTest, OpenForReadingIsNotWritable) {
   OpenFiles files;
   ASSERT_TRUE(
-      files.Insert(kId, UniqueFd(open("/dev/null", O_RDONLY | O_CLOEXEC)), kNode, {}, false).ok());
+      files.Insert(kId, UniqueFd(open("/dev/null", O_RDONLY | O_CLOEXEC)), kNode, {}, {}).ok());
   EXPECT_FALSE((*files.Find(kId, kNode))->writable);
   ASSERT_TRUE(
-      files.Insert(kId, UniqueFd(open("/dev/null", O_WRONLY | O_CLOEXEC)), kNode, {}, false).ok());
+      files.Insert(kId, UniqueFd(open("/dev/null", O_WRONLY | O_CLOEXEC)), kNode, {}, {}).ok());
   EXPECT_TRUE((*files.Find(kId, kNode))->writable);
 }
 
@@ -140,7 +140,7 @@ TEST(OpenFilesTest, FileOpenedForAClearedSessionIsClosedAndEio) {
   const std::set<std::string> before = OpenDescriptors();
   const OpenTicket ticket = files.BeginOpen();
   files.Clear();
-  EXPECT_EQ(files.Insert(kId, OpenNull(), kNode, ticket, false).errno_value(), EIO);
+  EXPECT_EQ(files.Insert(kId, OpenNull(), kNode, ticket, {}).errno_value(), EIO);
   EXPECT_EQ(files.Find(kId, kNode).errno_value(), EBADF);
   EXPECT_EQ(OpenDescriptors(), before);
 }
@@ -149,7 +149,7 @@ TEST(OpenFilesTest, FileOpenedForTheNextSessionIsKept) {
   OpenFiles files;
   files.Clear();
   const OpenTicket ticket = files.BeginOpen();
-  EXPECT_TRUE(files.Insert(kId, OpenNull(), kNode, ticket, false).ok());
+  EXPECT_TRUE(files.Insert(kId, OpenNull(), kNode, ticket, {}).ok());
   EXPECT_TRUE(files.Find(kId, kNode).ok());
 }
 
@@ -163,7 +163,8 @@ class SetIdBitsTest : public testing::Test {
     return file.ok() && (*file)->has_set_id_bits.load();
   }
   void Open(const OpenTicket& ticket, bool has_set_id_bits = false) {
-    EXPECT_TRUE(files_.Insert(kId, OpenNull(), kNode, ticket, has_set_id_bits).ok());
+    EXPECT_TRUE(
+        files_.Insert(kId, OpenNull(), kNode, ticket, {.has_set_id_bits = has_set_id_bits}).ok());
   }
   OpenFiles files_;
 };
@@ -177,8 +178,8 @@ TEST_F(SetIdBitsTest, AreThoseThatTheFileWasOpenedWith) {
 
 TEST_F(SetIdBitsTest, ChangeMarksAllFilesOfItsNodeAndNoOther) {
   Open({});
-  EXPECT_TRUE(files_.Insert(OpenFileId(78), OpenNull(), kNode, {}, false).ok());
-  EXPECT_TRUE(files_.Insert(OpenFileId(79), OpenNull(), kOtherNode, {}, false).ok());
+  EXPECT_TRUE(files_.Insert(OpenFileId(78), OpenNull(), kNode, {}, {}).ok());
+  EXPECT_TRUE(files_.Insert(OpenFileId(79), OpenNull(), kOtherNode, {}, {}).ok());
   { const SetIdChange change = files_.BeginSetIdChange(kNode); }
   EXPECT_TRUE(HasBits());
   EXPECT_TRUE(HasBits(OpenFileId(78)));

@@ -58,8 +58,7 @@ TEST_F(QueueThreadStopTest, StopWaitsForWhatTheBrokerHasNotAnswered) {
 
 TEST_F(QueueThreadStopTest, StopWaitsForWhatThePoolHasNotFinished) {
   ASSERT_TRUE(
-      shared_.open_files.Insert(OpenFileId(77), MemoryFile("0123456789"), NodeId(5), {}, false)
-          .ok());
+      shared_.open_files.Insert(OpenFileId(77), MemoryFile("0123456789"), NodeId(5), {}, {}).ok());
   StartAndEnable();
   for (int i = 0; i < 50; ++i) {
     guest_->Send(FUSE_READ, 5, FuseBytes().Add(fuse_read_in{77, 2, 4, 0, 0, 0, 0}));

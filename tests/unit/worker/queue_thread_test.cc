@@ -128,8 +128,7 @@ TEST_F(KickPipeTest, KicksWhileItsWriterIsThere) {
 
 TEST_F(QueueThreadTest, ServesFilesThroughThePool) {
   ASSERT_TRUE(
-      shared_.open_files.Insert(OpenFileId(77), MemoryFile("0123456789"), NodeId(5), {}, false)
-          .ok());
+      shared_.open_files.Insert(OpenFileId(77), MemoryFile("0123456789"), NodeId(5), {}, {}).ok());
   StartAndEnable();
   guest_->Send(FUSE_READ, 5, FuseBytes().Add(fuse_read_in{77, 2, 4, 0, 0, 0, 0}));
   kick_->Signal();

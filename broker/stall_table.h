@@ -1,0 +1,33 @@
+// Which filesystems may keep a system call waiting for long.
+#ifndef POSTERN_BROKER_STALL_TABLE_H_
+#define POSTERN_BROKER_STALL_TABLE_H_
+
+#include <absl/base/thread_annotations.h>
+#include <absl/container/flat_hash_map.h>
+#include <absl/synchronization/mutex.h>
+#include <sys/stat.h>
+
+#include <cstdint>
+#include <utility>
+
+namespace postern {
+
+// Asks each mounted filesystem once what it is. Thread-safe; the lock is a leaf and never held over
+// a system call.
+class StallTable {
+ public:
+  // Whether the filesystem that `fd` is open on is none of those known to end a buffered write or
+  // a close by themselves: a server's, FUSE, anything new. `status` is fd's statx(2).
+  bool MayStall(int fd, const struct statx& status);
+
+ private:
+  using Key =
+      std::pair<uint64_t, uint64_t>;  // Device, mount id: together they are not reused soon.
+
+  absl::Mutex mutex_;
+  absl::flat_hash_map<Key, bool> known_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace postern
+
+#endif  // POSTERN_BROKER_STALL_TABLE_H_
