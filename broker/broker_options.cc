@@ -31,6 +31,7 @@ absl::StatusOr<FilesystemOptions> FilesystemOptionsFrom(const config::BrokerConf
   options.readonly = config.readonly();
   options.preserve_noatime = config.preserve_noatime();
   options.allow_direct_io = config.allow_direct_io();
+  options.max_inodes = config.max_inodes();
   options.xattr_map = *std::move(xattr_map);
   options.ids = *std::move(ids);
   return options;

@@ -4,6 +4,8 @@
 
 #include <absl/status/statusor.h>
 
+#include <cstdint>
+
 #include "broker/id_map.h"
 #include "broker/xattr_map.h"
 #include "proto/config.pb.h"
@@ -18,6 +20,7 @@ struct FilesystemOptions {
   bool readonly = false;
   bool preserve_noatime = false;
   bool allow_direct_io = false;
+  uint64_t max_inodes = 0;  // 0: no limit.
   XattrMap xattr_map;
   IdMap ids;
 };

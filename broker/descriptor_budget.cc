@@ -20,7 +20,10 @@ constexpr size_t kFewDescriptors = 128;
 }  // namespace
 
 void DescriptorBudget::Share::GiveBack() {
-  if (budget_ != nullptr) budget_->used_.fetch_sub(1, std::memory_order_relaxed);
+  if (budget_ == nullptr) return;
+  budget_->used_by(kind_).fetch_sub(1, std::memory_order_relaxed);
+  const size_t left = budget_->used_.fetch_sub(1, std::memory_order_relaxed) - 1;
+  if (left <= budget_->limit_ - budget_->limit_ / 4) budget_->notice_.Recovered();
 }
 
 absl::StatusOr<size_t> DescriptorBudget::LimitFor(size_t threads, size_t channels) {
@@ -41,15 +44,21 @@ absl::StatusOr<size_t> DescriptorBudget::LimitFor(size_t threads, size_t channel
   return left;
 }
 
-ErrnoOr<DescriptorBudget::Share> DescriptorBudget::Take() {
+ErrnoOr<DescriptorBudget::Share> DescriptorBudget::Take(Kind kind) {
   // Raise first, so that two threads can't both take the last one.
-  if (used_.fetch_add(1, std::memory_order_relaxed) >= limit_) {
+  const bool over_all = used_.fetch_add(1, std::memory_order_relaxed) >= limit_;
+  const bool over_kind = used_by(kind).fetch_add(1, std::memory_order_relaxed) >= limit_of_kind();
+  if (over_all || over_kind) {
+    used_by(kind).fetch_sub(1, std::memory_order_relaxed);
     used_.fetch_sub(1, std::memory_order_relaxed);
-    POSTERN_LOG_ONCE(WARNING) << "the guest holds " << limit_
-                              << " files, the most that the limit of open files allows";
+    if (notice_.Hit()) {
+      LOG(WARNING) << "the guest holds as many descriptors as the limit of open files allows: no "
+                   << (kind == Kind::kInode ? "new file is known" : "file is opened")
+                   << " until it gives some back";
+    }
     return Errno(ENFILE);
   }
-  return Share(this);
+  return Share(this, kind);
 }
 
 }  // namespace postern

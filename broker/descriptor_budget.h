@@ -9,23 +9,30 @@
 #include <utility>
 
 #include "common/errno_or.h"
+#include "common/limit_notice.h"
 #include "common/unique_fd.h"
 
 namespace postern {
 
 // Counts the descriptors that inodes and open files hold. What the broker needs for itself is set
-// aside beforehand, so a guest at its limit gets ENFILE and everything else goes on. Thread-safe.
+// aside beforehand, so a guest at its limit gets ENFILE and everything else goes on. Neither kind
+// may have more than seven eighths, so that lookups can't keep files from being opened, nor the
+// other way round. This bounds the tables of open files and directories, too. Thread-safe.
 class DescriptorBudget {
  public:
+  enum class Kind { kOpen, kInode };  // Open files, directories and mounts; inodes' O_PATH.
+
   // One descriptor's worth, given back on destruction. Must not outlive the budget. Move-only.
   class Share {
    public:
     Share() = default;
-    Share(Share&& other) noexcept : budget_(std::exchange(other.budget_, nullptr)) {}
+    Share(Share&& other) noexcept
+        : budget_(std::exchange(other.budget_, nullptr)), kind_(other.kind_) {}
     Share& operator=(Share&& other) noexcept {
       if (this != &other) {
         GiveBack();
         budget_ = std::exchange(other.budget_, nullptr);
+        kind_ = other.kind_;
       }
       return *this;
     }
@@ -34,10 +41,11 @@ class DescriptorBudget {
 
    private:
     friend class DescriptorBudget;
-    explicit Share(DescriptorBudget* budget) : budget_(budget) {}
+    Share(DescriptorBudget* budget, Kind kind) : budget_(budget), kind_(kind) {}
     void GiveBack();
 
     DescriptorBudget* budget_ = nullptr;
+    Kind kind_ = Kind::kOpen;
   };
 
   explicit DescriptorBudget(size_t limit) : limit_(limit) {}
@@ -47,14 +55,20 @@ class DescriptorBudget {
   // The soft RLIMIT_NOFILE less what `threads` threads and `channels` channels need for themselves.
   static absl::StatusOr<size_t> LimitFor(size_t threads, size_t channels);
 
-  // ENFILE if nothing is left.
-  ErrnoOr<Share> Take();
+  // ENFILE if nothing is left for this kind.
+  ErrnoOr<Share> Take(Kind kind = Kind::kOpen);
   size_t used() const { return used_.load(std::memory_order_relaxed); }
   size_t limit() const { return limit_; }
 
  private:
+  size_t limit_of_kind() const { return limit_ - limit_ / 8; }
+  std::atomic<size_t>& used_by(Kind kind) { return kind == Kind::kInode ? inodes_ : opens_; }
+
   const size_t limit_;
-  std::atomic<size_t> used_{0};
+  std::atomic<size_t> used_{0};  // The sum of:
+  std::atomic<size_t> inodes_{0};
+  std::atomic<size_t> opens_{0};
+  LimitNotice notice_;
 };
 
 // A descriptor that the guest pays for. The share is given back after the descriptor is closed.

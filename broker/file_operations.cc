@@ -119,7 +119,8 @@ ErrnoOrVoid Create(OperationContext& context, const rpc::CreateRequest& request,
   // Both shares first: with the budget used up nothing must have been made.
   BudgetedFd file, path;
   POSTERN_ASSIGN_OR_RETURN(file.share, context.filesystem.budget().Take());
-  POSTERN_ASSIGN_OR_RETURN(path.share, context.filesystem.budget().Take());
+  POSTERN_ASSIGN_OR_RETURN(path.share,
+                           context.filesystem.budget().Take(DescriptorBudget::Kind::kInode));
   {
     POSTERN_ASSIGN_OR_RETURN(const ScopedCredentials guard, ActAs(context, request.credentials()));
     const ScopedUmask mask(ServesAcls(context), request.umask());
@@ -155,7 +156,8 @@ ErrnoOrVoid CreateTemporaryFile(OperationContext& context,
   POSTERN_ASSIGN_OR_RETURN(const PinnedInode parent, Pin(context, NodeId(request.parent())));
   BudgetedFd file, path;
   POSTERN_ASSIGN_OR_RETURN(file.share, context.filesystem.budget().Take());
-  POSTERN_ASSIGN_OR_RETURN(path.share, context.filesystem.budget().Take());
+  POSTERN_ASSIGN_OR_RETURN(path.share,
+                           context.filesystem.budget().Take(DescriptorBudget::Kind::kInode));
   {
     POSTERN_ASSIGN_OR_RETURN(const ScopedCredentials guard, ActAs(context, request.credentials()));
     const ScopedUmask mask(ServesAcls(context), request.umask());

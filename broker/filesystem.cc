@@ -28,7 +28,8 @@ Filesystem::Filesystem(UniqueFd root, ProcFd proc_fd, ProcessCredentials credent
       proc_fd_(std::move(proc_fd)),
       credentials_(std::move(credentials)),
       options_(std::move(options)),
-      budget_(descriptor_limit) {}
+      budget_(descriptor_limit),
+      inode_budget_(options_.max_inodes) {}
 
 ErrnoOrVoid Filesystem::UseFileHandles(MountTable::Policy policy) {
   auto mounts = std::make_unique<MountTable>(proc_fd_, budget_, policy);
@@ -53,7 +54,7 @@ ErrnoOr<std::shared_ptr<Session>> Filesystem::StartSession(SessionOptions option
   root.key.identity = IdentityOf(status);
   root.type = status.stx_mode;
   root.mount = root_mount_;
-  return std::make_shared<Session>(options, std::move(root));
+  return std::make_shared<Session>(options, std::move(root), &inode_budget_);
 }
 
 ErrnoOr<InodeDescriptor> OpenPath(OperationContext& context, const Inode& inode) {

@@ -30,15 +30,17 @@ struct SessionOptions {
 // that they began in: when it ends it leaves the service at once, and its files are closed when
 // the last of them is done.
 struct Session {
-  Session(SessionOptions chosen, InodeParts root) : options(chosen), inodes(std::move(root)) {}
+  // `inode_budget` is borrowed.
+  Session(SessionOptions chosen, InodeParts root, InodeBudget* inode_budget)
+      : options(chosen), inodes(std::move(root), inode_budget) {}
 
   const SessionOptions options;
   InodeTable inodes;
   OpenFileTable open_files;
 };
 
-// What stays the same from session to session. Immutable once sessions start, but for the budget
-// and the tables of mounts and filesystems, which are thread-safe.
+// What stays the same from session to session. Immutable once sessions start, but for the
+// budgets and the tables of mounts and filesystems, which are thread-safe.
 class Filesystem {
  public:
   // `root` is an O_PATH descriptor of the shared directory.
@@ -50,7 +52,7 @@ class Filesystem {
   // root's, and has changed nothing. Call it before the first session.
   ErrnoOrVoid UseFileHandles(MountTable::Policy policy);
 
-  // A session of its own, with the root in its tables.
+  // A session of its own, with the root in its tables. Must not outlive the filesystem.
   ErrnoOr<std::shared_ptr<Session>> StartSession(SessionOptions options);
 
   const ProcFd& proc_fd() const { return proc_fd_; }
@@ -58,6 +60,7 @@ class Filesystem {
   const FilesystemOptions& options() const { return options_; }
   const IdMap& ids() const { return options_.ids; }
   DescriptorBudget& budget() { return budget_; }
+  const InodeBudget& inode_budget() const { return inode_budget_; }
   StallTable& stalls() { return stalls_; }
   // Null if inodes hold descriptors.
   MountTable* mounts() { return mounts_.get(); }
@@ -68,6 +71,7 @@ class Filesystem {
   const ProcessCredentials credentials_;
   const FilesystemOptions options_;
   DescriptorBudget budget_;
+  InodeBudget inode_budget_;
   StallTable stalls_;
   std::unique_ptr<MountTable> mounts_;
   MountRef root_mount_;

@@ -1,8 +1,7 @@
 #include "broker/inode_table.h"
 
+#include <absl/cleanup/cleanup.h>
 #include <absl/hash/hash.h>
-
-#include <limits>
 
 namespace postern {
 namespace {
@@ -15,13 +14,25 @@ size_t InodeTable::KeyHash::operator()(const InodeKey& key) const {
   return absl::Hash<InodeKey>{}(key);
 }
 
-InodeTable::Shard::Shard() : slots((std::numeric_limits<uint32_t>::max() >> kShardBits) - 1) {}
-
-InodeTable::InodeTable(InodeParts root) : root_(Inode::New(std::move(root))) {
-  root_.inode_->id_ = kRootNodeId;
+// Slots are kept for their generations when they are empty. A guest that knows very many files can
+// choose those of one shard, forget the others, and go on to the next shard: without this it gets
+// kShards times the memory.
+void InodeTable::Shard::SetLimit(size_t max_inodes) {
+  const size_t slot_limit = max_inodes / kShards * 2 + 1024;  // The hash spreads evenly.
+  const absl::MutexLock lock(&mutex);
+  if (slot_limit < kMaxSlots) slots.set_max_slots(static_cast<uint32_t>(slot_limit));
 }
 
-InodeTable::~InodeTable() = default;
+InodeTable::InodeTable(InodeParts root, InodeBudget* budget)
+    : root_(Inode::New(std::move(root))), budget_(budget) {
+  root_.inode_->id_ = kRootNodeId;
+  if (budget_ == nullptr || budget_->limit() == 0) return;
+  for (Shard& shard : shards_) shard.SetLimit(budget_->limit());
+}
+
+InodeTable::~InodeTable() {
+  if (budget_ != nullptr) budget_->GiveBack(size());
+}
 
 NodeId InodeTable::MakeId(uint32_t shard, SlotKey key) {
   const uint64_t slot = (uint64_t{key.index} + 1) * kShards + shard;
@@ -75,6 +86,11 @@ ErrnoOr<InodeRef> InodeTable::InsertOrFind(InodeParts parts) {
   fresh.inode_->stamp_ = last_stamp_.fetch_add(1, std::memory_order_acq_rel) + 1;
   fresh.inode_->lookups_ = 1;
 
+  // Before the lock, because it may log.
+  bool taken = budget_ == nullptr || budget_->Take();
+  const absl::Cleanup give_back = [this, &taken] {
+    if (taken && budget_ != nullptr) budget_->GiveBack(1);
+  };
   const uint32_t index = ShardIndexOf(fresh->key());
   Shard& shard = shards_[index];
   const absl::MutexLock lock(&shard.mutex);
@@ -92,8 +108,10 @@ ErrnoOr<InodeRef> InodeTable::InsertOrFind(InodeParts parts) {
     // id, and isn't found any more.
     shard.by_key.erase(known);
   }
+  if (!taken) return Errno(ENFILE);
   const auto key = shard.slots.Insert(fresh);
   if (!key) return Errno(ENFILE);
+  taken = false;  // Forget() gives it back.
   fresh.inode_->id_ = MakeId(index, *key);
   shard.by_key.insert(fresh.inode_);
   return fresh;
@@ -116,6 +134,7 @@ void InodeTable::Forget(NodeId id, uint64_t count) {
   const auto indexed = shard->by_key.find(inode);
   if (indexed != shard->by_key.end() && *indexed == inode) shard->by_key.erase(indexed);
   dropped = shard->slots.Remove(key);
+  if (budget_ != nullptr) budget_->GiveBack(1);
 }
 
 size_t InodeTable::size() const {

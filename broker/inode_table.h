@@ -12,6 +12,7 @@
 #include <cstdint>
 
 #include "broker/inode.h"
+#include "broker/inode_budget.h"
 #include "broker/slot_array.h"
 #include "common/errno_or.h"
 #include "common/ids.h"
@@ -28,7 +29,8 @@ class InodeTable {
 
   // `root` becomes node id 1; it has a descriptor. It stays for the table's life: no FORGET reaches
   // it.
-  explicit InodeTable(InodeParts root);
+  // `budget` is borrowed; null: no limit but that of the ids.
+  explicit InodeTable(InodeParts root, InodeBudget* budget = nullptr);
   ~InodeTable();
   InodeTable(const InodeTable&) = delete;
   InodeTable& operator=(const InodeTable&) = delete;
@@ -51,7 +53,7 @@ class InodeTable {
 
   // Adds an inode, or finds the one that is there; raises its lookup count by one. All of `parts`
   // was read from one descriptor that is still open, so the one found is the same file. ENFILE if
-  // all slots are used up.
+  // the budget or all slots are used up.
   ErrnoOr<InodeRef> InsertOrFind(InodeParts parts);
 
   // Lowers the lookup count by `count`, or to zero if there is less, and drops the inode there.
@@ -67,6 +69,7 @@ class InodeTable {
   static constexpr uint32_t kShards = 64;  // A power of two.
   static constexpr uint32_t kShardBits = 6;
   static_assert(kShards == 1u << kShardBits);
+  static constexpr uint32_t kMaxSlots = (UINT32_MAX >> kShardBits) - 1;
 
   struct KeyHash {
     using is_transparent = void;
@@ -85,10 +88,11 @@ class InodeTable {
 
   // On cache lines of its own, so that threads on different shards don't disturb each other.
   struct alignas(64) Shard {
-    Shard();
+    // Of a table with that limit.
+    void SetLimit(size_t max_inodes);
     // A leaf: nothing else is locked under it.
     mutable absl::Mutex mutex;
-    SlotArray<InodeRef> slots ABSL_GUARDED_BY(mutex);  // Owns.
+    SlotArray<InodeRef> slots ABSL_GUARDED_BY(mutex){kMaxSlots};  // Owns.
     // The same inodes by key. A set of pointers, not a map: 9 bytes an entry instead of 50 or more.
     absl::flat_hash_set<Inode*, KeyHash, KeyEqual> by_key ABSL_GUARDED_BY(mutex);
   };
@@ -101,6 +105,7 @@ class InodeTable {
 
   // Constant.
   InodeRef root_;
+  InodeBudget* const budget_;
   // Raised by each insert, while a descriptor of the inode is open and before it can be found.
   std::atomic<Stamp> last_stamp_{0};
   std::array<Shard, kShards> shards_;

@@ -52,7 +52,8 @@ ErrnoOr<InodeRef> LookUp(OperationContext& context, const PinnedInode& parent,
   BudgetedFd path;
   // A handle costs nothing: with the budget used up these go on.
   if (!key.handle) {
-    POSTERN_ASSIGN_OR_RETURN(path.share, context.filesystem.budget().Take());
+    POSTERN_ASSIGN_OR_RETURN(path.share,
+                             context.filesystem.budget().Take(DescriptorBudget::Kind::kInode));
   }
   POSTERN_ASSIGN_OR_RETURN(path.fd, OpenBeneath(parent.fd(), name, O_PATH, 0));
   // All again, on the descriptor: the name may mean another file by now.
@@ -87,7 +88,8 @@ ErrnoOr<InodeRef> AddInode(OperationContext& context, const Inode& parent, Budge
     unused = std::move(path);
   } else {
     if (!path.share) {
-      POSTERN_ASSIGN_OR_RETURN(path.share, context.filesystem.budget().Take());
+      POSTERN_ASSIGN_OR_RETURN(path.share,
+                               context.filesystem.budget().Take(DescriptorBudget::Kind::kInode));
     }
     parts.path = std::move(path);
   }

@@ -27,6 +27,9 @@ class SlotArray {
   // Indices stay below `max_slots`.
   explicit SlotArray(uint32_t max_slots) : max_slots_(max_slots) {}
 
+  // Before the first Insert().
+  void set_max_slots(uint32_t max_slots) { max_slots_ = max_slots; }
+
   // Precondition: `value` isn't empty. Nothing if all slots are taken or used up.
   std::optional<SlotKey> Insert(Pointer value) {
     uint32_t index = first_free_;
@@ -80,7 +83,7 @@ class SlotArray {
     Pointer value{};
   };
 
-  const uint32_t max_slots_;
+  uint32_t max_slots_;
   uint32_t first_free_ = kNone;
   size_t used_ = 0;
   std::deque<Slot> slots_;

@@ -98,6 +98,7 @@ void FillBroker(const Options& options, uint32_t channels, config::BrokerConfig&
   broker.set_posix_acl(options.posix_acl);
   broker.set_security_label(options.security_label);
   broker.mutable_xattr_map()->Assign(options.xattr_map.begin(), options.xattr_map.end());
+  broker.set_max_inodes(options.max_inodes);
   broker.set_readonly(options.readonly);
   broker.set_preserve_noatime(options.preserve_noatime);
   broker.set_allow_direct_io(options.allow_direct_io);

@@ -103,6 +103,8 @@ constexpr OptionRow kOptions[] = {
      &SetFlag<&Options::killpriv_v2, false>},
     {"--rlimit-nofile", "N", "Limit of open files; 0: as it is [as high as it goes, to 1000000]",
      nullptr, &SetRlimitNofile},
+    {"--max-inodes", "N", "The most files that the guest may know; 0: no limit [16777216]", nullptr,
+     &SetMaxInodes},
     {"--migration-mode", "MODE", "find-paths or file-handles; without effect yet [find-paths]",
      nullptr, &SetMigrationMode},
     {"--migration-on-error", "WHAT", "abort or guest-error; without effect yet [abort]", nullptr,

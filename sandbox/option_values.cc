@@ -144,6 +144,13 @@ absl::Status SetRlimitNofile(std::string_view value, Options& options) {
   return absl::OkStatus();
 }
 
+absl::Status SetMaxInodes(std::string_view value, Options& options) {
+  const std::optional<uint64_t> limit = ParseNumber<uint64_t>(value);
+  if (!limit) return ErrorStatus("not a number of files");
+  options.max_inodes = *limit;
+  return absl::OkStatus();
+}
+
 absl::Status SetSandbox(std::string_view value, Options& options) {
   return Choose(kSandboxModes, Lower(value), options.sandbox);
 }

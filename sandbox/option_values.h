@@ -20,6 +20,7 @@ absl::Status SetLogLevel(std::string_view value, Options& options);
 absl::Status SetThreadPoolSize(std::string_view value, Options& options);
 absl::Status SetRequestQueues(std::string_view value, Options& options);
 absl::Status SetRlimitNofile(std::string_view value, Options& options);
+absl::Status SetMaxInodes(std::string_view value, Options& options);
 absl::Status SetSandbox(std::string_view value, Options& options);
 absl::Status SetSeccomp(std::string_view value, Options& options);
 absl::Status SetModcaps(std::string_view value, Options& options);

@@ -39,6 +39,9 @@ struct Options {
   std::optional<uint32_t> request_queues;
   // 0: as it is; unset: as high as it goes, to a million.
   std::optional<uint64_t> rlimit_nofile;
+  // 0: no limit. Some 165 bytes each: 2.6 GiB by default, which only a guest with that many files
+  // in its own cache gets to (Linux needs a kilobyte for each).
+  uint64_t max_inodes = uint64_t{1} << 24;
 
   config::SandboxMode sandbox = config::SANDBOX_MODE_NAMESPACE;
   config::SeccompAction seccomp = config::SECCOMP_ACTION_KILL;

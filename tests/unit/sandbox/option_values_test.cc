@@ -88,6 +88,9 @@ TEST(OptionValuesTest, NumbersAtTheirLimitsAreTaken) {
   EXPECT_EQ(Parsed({"--shared-dir=/s", "--fd=0"}).fd, 0);
   EXPECT_EQ(Parsed(With({"--rlimit-nofile=0"})).rlimit_nofile, 0u);
   EXPECT_EQ(Parsed(With({"--rlimit-nofile=+5"})).rlimit_nofile, 5u);
+  EXPECT_EQ(Parsed(With({})).max_inodes, 16'777'216u);
+  EXPECT_EQ(Parsed(With({"--max-inodes=0"})).max_inodes, 0u);
+  EXPECT_EQ(Parsed(With({"--max-inodes=100"})).max_inodes, 100u);
   EXPECT_EQ(Parsed(With({"--rlimit-nofile=18446744073709551615"})).rlimit_nofile,
             std::numeric_limits<uint64_t>::max());
 }
@@ -106,6 +109,7 @@ TEST(OptionValuesTest, WhatIsNoNumberIsRefused) {
   EXPECT_THAT(UsageError({"--shared-dir=/s", "--fd=x"}), HasSubstr("not a descriptor"));
   EXPECT_THAT(UsageError(With({"--rlimit-nofile=-1"})), HasSubstr("not a number of files"));
   UsageError(With({"--rlimit-nofile=18446744073709551616"}));
+  EXPECT_THAT(UsageError(With({"--max-inodes=x"})), HasSubstr("not a number of files"));
 }
 
 TEST(OptionValuesTest, TagHas1To36Bytes) {

@@ -1,0 +1,67 @@
+// The guest's shares of descriptors and inodes.
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "broker/descriptor_budget.h"
+#include "broker/inode_budget.h"
+
+namespace postern {
+namespace {
+
+using Kind = DescriptorBudget::Kind;
+
+std::vector<DescriptorBudget::Share> TakeAll(DescriptorBudget& budget, Kind kind) {
+  std::vector<DescriptorBudget::Share> shares;
+  for (auto share = budget.Take(kind); share.ok(); share = budget.Take(kind)) {
+    shares.push_back(std::move(*share));
+  }
+  return shares;
+}
+
+TEST(DescriptorBudgetTest, NeitherKindCanTakeTheLastEighth) {
+  DescriptorBudget budget(80);
+  const auto inodes = TakeAll(budget, Kind::kInode);
+  EXPECT_EQ(inodes.size(), 70u);
+  const auto opens = TakeAll(budget, Kind::kOpen);
+  EXPECT_EQ(opens.size(), 10u);
+  EXPECT_EQ(budget.used(), 80u);
+  EXPECT_EQ(budget.Take(Kind::kInode).errno_value(), ENFILE);
+}
+
+TEST(DescriptorBudgetTest, OpenFilesLeaveAnEighthToInodes) {
+  DescriptorBudget budget(80);
+  const auto opens = TakeAll(budget, Kind::kOpen);
+  EXPECT_EQ(opens.size(), 70u);
+  EXPECT_EQ(TakeAll(budget, Kind::kInode).size(), 10u);
+}
+
+TEST(DescriptorBudgetTest, WhatIsGivenBackGoesToItsKind) {
+  DescriptorBudget budget(16);
+  auto inodes = TakeAll(budget, Kind::kInode);
+  ASSERT_EQ(inodes.size(), 14u);
+  DescriptorBudget::Share moved = std::move(inodes.back());
+  inodes.pop_back();
+  EXPECT_EQ(budget.Take(Kind::kInode).errno_value(), ENFILE);
+  moved = DescriptorBudget::Share();
+  EXPECT_TRUE(budget.Take(Kind::kInode).ok());
+  EXPECT_EQ(budget.used(), 13u);
+}
+
+TEST(InodeBudgetTest, TakesUpToTheLimitAndAgainWhatWasGivenBack) {
+  InodeBudget budget(2);
+  EXPECT_TRUE(budget.Take());
+  EXPECT_TRUE(budget.Take());
+  EXPECT_FALSE(budget.Take());
+  budget.GiveBack(1);
+  EXPECT_TRUE(budget.Take());
+  EXPECT_EQ(budget.used(), 2u);
+}
+
+TEST(InodeBudgetTest, ZeroIsNoLimit) {
+  InodeBudget budget(0);
+  for (int i = 0; i < 1000; ++i) ASSERT_TRUE(budget.Take());
+}
+
+}  // namespace
+}  // namespace postern
