@@ -114,8 +114,7 @@ ErrnoOr<BrokerLink::Replies> BrokerLink::Receive() {
   if (!batch->ParseFromArray(message.bytes.data(), Narrow<int>(message.bytes.size()))) {
     return Errno(EBADMSG);
   }
-  return Replies{batch, std::move(message.descriptors),
-                 message.descriptors_lost || batch->descriptors_not_sent()};
+  return Replies{batch, std::move(message.descriptors), message.descriptors_lost};
 }
 
 }  // namespace postern

@@ -249,8 +249,8 @@ void FuseQueue::OnReply(Virtqueue& virtqueue, PendingRequest& request, const rpc
   } else {
     const EncodeContext context{request.header,     shared_.options, shared_.session,
                                 shared_.open_files, request.notes,   descriptor};
-    // The kernel takes no more descriptors for this process, or from the broker for it: the error
-    // is this request's, and everything else goes on.
+    // The kernel takes no more descriptors for this process: the error is this request's, and
+    // everything else goes on.
     const bool lost = CarriesDescriptor(reply, request) && !descriptor;
     const ErrnoOrVoid encoded =
         lost ? Errno(EMFILE) : request.operation->encode(context, reply, payload_);

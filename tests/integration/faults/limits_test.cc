@@ -127,8 +127,8 @@ TEST_F(LimitsTest, DescriptorsUnderWayOfOtherDaemonsCostOneRequestAndNotTheSessi
     const std::vector<int> sent(kMaxMessageDescriptors, null.get());
     const std::byte byte{1};
     for (int i = 0; i < 10; ++i) ASSERT_OK(pair->first.Send(std::span(&byte, 1), sent));
-    EXPECT_ERRNO(fuse().Open(node_, O_RDONLY), EMFILE);
-    EXPECT_ERRNO(fuse().Create(kRoot, "new", O_RDWR), EMFILE);
+    EXPECT_ERRNO(fuse().Open(node_, O_RDONLY), ENFILE);
+    EXPECT_ERRNO(fuse().Create(kRoot, "new", O_RDWR), ENFILE);
     ExpectTheRestGoesOn();
   }
   ASSERT_OK_AND_ASSIGN(const fuse_open_out opened, fuse().Open(node_, O_RDONLY));

@@ -1,6 +1,7 @@
 // Files that the broker has opened and the guest doesn't get: given back, and nothing else is
 // disturbed.
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include "tests/unit/worker/fuse_queue_fixture.h"
 #include "worker/fuse_queue.h"
@@ -13,7 +14,6 @@ class FuseQueueLimitsTest : public FuseQueueFixture {
   rpc::Request AskOpen() { return Ask(FUSE_OPEN, FuseBytes().Add(fuse_open_in{})); }
   // That the broker is asked to release kFile, and that its answer goes to nobody.
   void ExpectReleased() {
-    ASSERT_EQ(Serve(), 0);
     const rpc::Request request = broker_->TakeOne();
     ASSERT_TRUE(request.has_release());
     EXPECT_EQ(request.release().open_file_id(), kFile);
@@ -24,14 +24,21 @@ class FuseQueueLimitsTest : public FuseQueueFixture {
   }
 };
 
-TEST_F(FuseQueueLimitsTest, DescriptorThatTheBrokerCouldNotSendIsEmfileAndReleased) {
+TEST_F(FuseQueueLimitsTest, DescriptorForWhichThereIsNoRoomIsEmfileAndReleased) {
   StartSession();
-  rpc::ReplyBatch batch;
-  *batch.add_replies() = OpenedReply(AskOpen().id());
-  batch.set_descriptors_not_sent(true);
-  broker_->Send(batch);
-  ExpectError(ServeAndTakeAnswer(), EMFILE);
-  ASSERT_NO_FATAL_FAILURE(ExpectReleased());
+  const UniqueFd file = MemoryFile("");
+  broker_->Send(OpenedReply(AskOpen().id()), {file.get()});
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  // The kernel gives no descriptor a number that isn't below the limit.
+  const rlimit none{0, before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+  const int served = Serve();
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+  ASSERT_EQ(served, 0);
+  ExpectError(TakeAnswer(), EMFILE);
+  const rpc::Request request = broker_->TakeOne();
+  EXPECT_EQ(request.release().open_file_id(), kFile);
   OpenFileOf(MemoryFile("0123456789"));
 }
 
