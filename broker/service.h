@@ -92,7 +92,7 @@ class BrokerService {
   std::vector<std::thread> threads_;
 
   absl::Notification released_;
-  bool serving_ = false;  // Set before released_ is notified.
+  std::atomic<bool> serving_{false};  // Set before released_ is notified.
   std::atomic<bool> failed_{false};
   absl::Mutex session_mutex_;  // A leaf, held for the exchange of a pointer.
   std::shared_ptr<Session> session_ ABSL_GUARDED_BY(session_mutex_);
