@@ -1,6 +1,6 @@
 // Tells ThreadSanitizer of absl::Mutex. The distribution's abseil isn't built for it, so that it
-// sees neither locks nor unlocks there and takes each access that a Mutex guards for a race. In builds
-// for ThreadSanitizer only; these definitions come before the library's, and call them.
+// sees neither locks nor unlocks there and takes each access that a Mutex guards for a race. In
+// builds for ThreadSanitizer only; these definitions come before the library's, and call them.
 #include <absl/synchronization/mutex.h>
 #include <dlfcn.h>
 
