@@ -111,15 +111,6 @@ void SplitRing::StoreAvailableEvent(uint16_t event) {
   Field<uint16_t>(used_, AvailableEventOffset(size_)).store(event, std::memory_order_relaxed);
 }
 
-// ThreadSanitizer doesn't model fences, and g++ says so. What it then misses lies between us and
-// the guest, whose side it doesn't see anyway.
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wtsan"
-#endif
 void SplitRing::FullFence() { std::atomic_thread_fence(std::memory_order_seq_cst); }
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic pop
-#endif
 
 }  // namespace postern

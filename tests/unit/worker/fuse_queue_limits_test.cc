@@ -25,6 +25,9 @@ class FuseQueueLimitsTest : public FuseQueueFixture {
 };
 
 TEST_F(FuseQueueLimitsTest, DescriptorForWhichThereIsNoRoomIsEmfileAndReleased) {
+#ifdef POSTERN_SANITIZED
+  GTEST_SKIP() << "a sanitizer looks at memory through a pipe, which needs descriptors";
+#endif
   StartSession();
   const UniqueFd file = MemoryFile("");
   broker_->Send(OpenedReply(AskOpen().id()), {file.get()});
