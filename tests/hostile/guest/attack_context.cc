@@ -6,8 +6,10 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <fstream>
+#include <thread>
 #include <utility>
 
 #include "common/checked.h"
@@ -288,6 +290,25 @@ std::string Request(const RequestHeader& header, std::string_view body) {
   in.nodeid = header.node;
   in.total_extlen = header.extensions;
   return Bytes(in) + std::string(body);
+}
+
+void ChangeWhileServing(AttackContext& context, bool (*change)(AttackContext&)) {
+  std::atomic<bool> stop = false;
+  std::atomic<bool> refused = false;
+  std::atomic<int> changes = 0;
+  std::thread changer([&] {
+    while (!stop && !refused) {
+      refused = !change(context);
+      ++changes;
+    }
+  });
+  const std::string request = Request({.opcode = FUSE_STATFS});
+  for (int i = 0; (i < 500 || changes < 20) && !refused && !context.over(); ++i) {
+    context.Send(request);
+  }
+  stop = true;
+  changer.join();
+  if (refused) context.Fail("a change was refused");
 }
 
 }  // namespace postern::hostile

@@ -154,6 +154,9 @@ struct RequestHeader {
 };
 std::string Request(const RequestHeader& header, std::string_view body = {});
 
+// Sends requests while another thread calls `change` over and over; it must be granted each time.
+void ChangeWhileServing(AttackContext& context, bool (*change)(AttackContext&));
+
 // A structure's bytes.
 template <typename T>
 std::string Bytes(const T& value) {

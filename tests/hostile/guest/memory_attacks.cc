@@ -6,8 +6,6 @@
 #include <unistd.h>
 
 #include <array>
-#include <atomic>
-#include <thread>
 
 #include "tests/hostile/guest/attack_context.h"
 
@@ -187,26 +185,7 @@ void TableOfNothing(AttackContext& context) {
   context.ResetDevice();
 }
 
-// Changes the table while requests are on their way, from another thread.
-template <bool (*change)(AttackContext&)>
-void WhileServing(AttackContext& context) {
-  std::atomic<bool> stop = false;
-  std::atomic<bool> refused = false;
-  std::atomic<int> changes = 0;
-  std::thread changer([&] {
-    while (!stop && !refused) {
-      refused = !change(context);
-      ++changes;
-    }
-  });
-  const std::string request = Request({.opcode = FUSE_STATFS});
-  for (int i = 0; (i < 500 || changes < 20) && !refused && !context.over(); ++i) {
-    context.Send(request);
-  }
-  stop = true;
-  changer.join();
-  if (refused) context.Fail("a change was refused");
-}
+// Changes of the table, while requests are on their way.
 bool ReplaceTable(AttackContext& context) {
   return context.client().SetMemTable(context.memory().regions()).ok();
 }
@@ -302,8 +281,12 @@ std::span<const Attack> MemoryAttacks() {
       Row("more-regions-than-slots", &MoreThanSlots, 3),
       Row("table-counts-lie", &TableCounts),
       Row("table-of-nothing", &TableOfNothing, 20),
-      Row("table-replaced-while-serving", &WhileServing<ReplaceTable>, 3),
-      Row("regions-come-and-go-while-serving", &WhileServing<AddAndRemove>, 3),
+      Row(
+          "table-replaced-while-serving",
+          [](AttackContext& context) { ChangeWhileServing(context, &ReplaceTable); }, 3),
+      Row(
+          "regions-come-and-go-while-serving",
+          [](AttackContext& context) { ChangeWhileServing(context, &AddAndRemove); }, 3),
       Row("removal-of-the-rings", &RemoveTheRings, 20),
       Row("removal-of-buffers-in-use", &RemoveBuffersInUse, 20),
       {.family = "memory",

@@ -1,7 +1,5 @@
 // Vring settings that no ring can have, and orders of messages that make no sense.
 #include <array>
-#include <atomic>
-#include <thread>
 
 #include "common/checked.h"
 #include "tests/hostile/guest/attack_context.h"
@@ -140,26 +138,7 @@ void StartsWithoutMemory(AttackContext& context) {
   (void)client.GetVringBase(1);
 }
 
-// On and off, reset and reset, while requests are on their way.
-template <bool (*change)(AttackContext&)>
-void WhileServing(AttackContext& context) {
-  std::atomic<bool> stop = false;
-  std::atomic<bool> refused = false;
-  std::atomic<int> changes = 0;
-  std::thread changer([&] {
-    while (!stop && !refused) {
-      refused = !change(context);
-      ++changes;
-    }
-  });
-  const std::string request = Request({.opcode = FUSE_STATFS});
-  for (int i = 0; (i < 300 || changes < 20) && !refused && !context.over(); ++i) {
-    context.Send(request);
-  }
-  stop = true;
-  changer.join();
-  if (refused) context.Fail("a change was refused");
-}
+// Changes of the rings, while requests are on their way.
 bool OffAndOn(AttackContext& context) {
   return context.client().SetVringEnable(kIndex, false, Ack::kYes).ok() &&
          context.client().SetVringEnable(kIndex, true, Ack::kYes).ok();
@@ -229,9 +208,15 @@ std::span<const Attack> VringAttacks() {
        .name = "starts-without-memory",
        .run = &StartsWithoutMemory,
        .stage = Attack::Stage::kSocket},
-      Row("off-and-on-while-serving", &WhileServing<OffAndOn>, 3),
-      Row("stop-and-start-while-serving", &WhileServing<StopAndStart>, 3),
-      Row("calls-change-while-serving", &WhileServing<Calls>, 3),
+      Row(
+          "off-and-on-while-serving",
+          [](AttackContext& context) { ChangeWhileServing(context, &OffAndOn); }, 3),
+      Row(
+          "stop-and-start-while-serving",
+          [](AttackContext& context) { ChangeWhileServing(context, &StopAndStart); }, 3),
+      Row(
+          "calls-change-while-serving",
+          [](AttackContext& context) { ChangeWhileServing(context, &Calls); }, 3),
       Row("resets-without-end", &ResetStorm, 10),
       Row("reset-with-a-full-ring", &ResetWithFullRing, 20),
   };
