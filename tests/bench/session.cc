@@ -1,18 +1,18 @@
 #include "tests/bench/session.h"
 
 #include <sched.h>
-#include <unistd.h>
 
 #include <fstream>
-#include <sstream>
 #include <utility>
+
+#include "tests/bench/prepare.h"
 
 namespace postern::bench {
 namespace {
 
-absl::Status Failed(const char* step, Errno error) {
-  return absl::InternalError(std::string(step) + ": " + error.Message());
-}
+constexpr size_t kLaneBytes = size_t{1} << 20;
+constexpr size_t kMaxLanesPerQueue = 64;
+constexpr size_t kRingBytes = size_t{64} << 20;  // Of rings, requests and replies.
 
 }  // namespace
 
@@ -34,43 +34,63 @@ absl::Status RunOnCpu(int cpu) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::unique_ptr<Session>> Session::Start(const std::vector<std::string>& command,
-                                                        const std::string& share, int daemon_cpu,
-                                                        int front_end_cpu) {
+absl::StatusOr<std::unique_ptr<Session>> Session::Start(const Options& options) {
   std::unique_ptr<Session> session(new Session);
   vmm::DaemonProcess::Options process;
-  process.command = command;
+  process.command = options.command;
   process.socket_path = session->directory_.Path("socket");
   process.stderr_path = session->directory_.Path("stderr");
-  for (const std::string& word : {std::string("--socket-path=") + process.socket_path,
-                                  std::string("--shared-dir=") + share}) {
+  for (const std::string& word :
+       {"--socket-path=" + process.socket_path, "--shared-dir=" + options.share}) {
     process.command.push_back(word);
   }
-  if (auto status = RunOnCpu(daemon_cpu); !status.ok()) return status;
+  if (auto status = RunOnCpu(options.daemon_cpu); !status.ok()) return status;
   auto daemon = vmm::DaemonProcess::Start(process);
-  if (auto status = RunOnCpu(front_end_cpu); !status.ok()) return status;
+  if (auto status = RunOnCpu(options.front_end_cpu); !status.ok()) return status;
   if (!daemon.ok()) return daemon.status();
   session->daemon_ = std::move(*daemon);
-
-  auto socket = session->daemon_->Connect();
-  if (!socket.ok()) return socket.status();
-  auto front_end = vmm::FrontEnd::Connect(std::move(*socket), {});
-  if (!front_end.ok()) return front_end.status();
-  session->front_end_ = std::move(*front_end);
-  if (auto status = session->front_end_->Start(); !status.ok()) return status;
-
-  vmm::FuseQueue::Options options;
-  options.wait = vmm::FuseQueue::WaitMode::kPoll;
-  options.hangup_fd = session->front_end_->client().fd();
-  auto queue =
-      vmm::FuseQueue::Create(session->front_end_->memory(), session->front_end_->queue(1), options);
-  if (!queue.ok()) return Failed("creating the queue", queue.error());
-  session->queue_ = std::move(*queue);
-  auto client = vmm::FuseClient::Create(*session->queue_);
-  if (!client.ok()) return Failed("creating the client", client.error());
-  session->client_ = std::move(*client);
-  if (auto init = session->client_->Init(); !init.ok()) return Failed("INIT", init.error());
+  if (auto status = session->StartFrontEnd(options); !status.ok()) {
+    return absl::InternalError(std::string(status.message()) + "\n" + session->daemon_->Output());
+  }
   return session;
+}
+
+absl::Status Session::StartFrontEnd(const Options& options) {
+  auto socket = daemon_->Connect();
+  if (!socket.ok()) return socket.status();
+  vmm::FrontEnd::Options front_end;
+  front_end.regions[0].size = kRingBytes + options.queues * kMaxLanesPerQueue * kLaneBytes;
+  front_end.queues = 1 + options.queues;
+  auto connected = vmm::FrontEnd::Connect(std::move(*socket), front_end);
+  if (!connected.ok()) return connected.status();
+  front_end_ = std::move(*connected);
+  if (front_end_->queue_count() != front_end.queues) {
+    return absl::InternalError("the daemon doesn't offer as many queues");
+  }
+  if (auto status = front_end_->Start(); !status.ok()) return status;
+  for (size_t i = 0; i < options.queues; ++i) {
+    vmm::FuseQueue::Options queue;
+    queue.wait = vmm::FuseQueue::WaitMode::kPoll;
+    queue.hangup_fd = front_end_->client().fd();
+    queue.index = static_cast<uint16_t>(i);
+    auto created = vmm::FuseQueue::Create(front_end_->memory(), front_end_->queue(1 + i), queue);
+    if (!created.ok()) return Failed("creating a queue", created.error());
+    queues_.push_back(std::move(*created));
+    auto client = vmm::FuseClient::Create(*queues_.back());
+    if (!client.ok()) return Failed("creating a client", client.error());
+    clients_.push_back(std::move(*client));
+  }
+  const auto init = clients_[0]->Init();
+  return init.ok() ? absl::OkStatus() : Failed("INIT", init.error());
+}
+
+absl::StatusOr<vmm::GuestBuffer> Session::Buffer(size_t lane, size_t size) {
+  while (buffers_.size() <= lane) {
+    auto buffer = front_end_->memory().Allocate(kLaneBytes, vmm::kGuestPageBytes);
+    if (!buffer.ok()) return Failed("guest memory", buffer.error());
+    buffers_.push_back(*buffer);
+  }
+  return buffers_[lane].Part(0, size);
 }
 
 absl::Status Session::Stop() {
@@ -83,22 +103,34 @@ absl::Status Session::Stop() {
 }
 
 double Session::CpuMicroseconds() const {
-  double ticks = 0;
+  double nanoseconds = 0;
   for (const vmm::ProcessInfo& process : daemon_->Processes()) {
-    std::ifstream stat("/proc/" + std::to_string(process.pid) + "/stat");
-    std::string line;
-    std::getline(stat, line);
-    // Fields are counted from behind the name, which may contain anything: utime and stime are 14
-    // and 15 (proc(5)).
-    std::istringstream fields(line.substr(line.rfind(')') + 1));
-    std::string skipped;
-    for (int field = 3; field < 14; ++field) fields >> skipped;
-    double user = 0;
-    double system = 0;
-    fields >> user >> system;
-    ticks += user + system;
+    for (const pid_t thread : vmm::Threads(process.pid)) {
+      // The first field of schedstat is the time on a CPU
+      // (Documentation/scheduler/sched-stats.rst).
+      std::ifstream file("/proc/" + std::to_string(thread) + "/schedstat");
+      double time = 0;
+      file >> time;
+      nanoseconds += time;
+    }
   }
-  return ticks * 1e6 / static_cast<double>(sysconf(_SC_CLK_TCK));
+  return nanoseconds / 1e3;
+}
+
+uint64_t Session::MemoryBytes() const {
+  uint64_t kibibytes = 0;
+  for (const vmm::ProcessInfo& process : daemon_->Processes()) {
+    std::ifstream file("/proc/" + std::to_string(process.pid) + "/smaps_rollup");
+    std::string word;
+    while (file >> word) {
+      if (word != "Pss:") continue;
+      uint64_t size = 0;
+      file >> size;
+      kibibytes += size;
+      break;
+    }
+  }
+  return kibibytes * 1024;
 }
 
 }  // namespace postern::bench

@@ -19,29 +19,43 @@ namespace postern::bench {
 // Pins the calling thread, and what it starts, to one CPU; -1: to all that the program may use.
 absl::Status RunOnCpu(int cpu);
 
-// The daemon runs on `daemon_cpu`, this thread on `front_end_cpu`; the front end polls its used
-// ring, so that what is measured is the daemon. One request queue.
+// The daemon runs on one CPU, the threads of the front end on another; they poll their used rings,
+// so that what is measured is the daemon.
 class Session {
  public:
-  static absl::StatusOr<std::unique_ptr<Session>> Start(const std::vector<std::string>& command,
-                                                        const std::string& share, int daemon_cpu,
-                                                        int front_end_cpu);
+  struct Options {
+    std::vector<std::string> command;  // Socket and directory are added.
+    std::string share;
+    size_t queues = 1;  // Request queues.
+    int daemon_cpu = -1;
+    int front_end_cpu = -1;
+  };
+
+  static absl::StatusOr<std::unique_ptr<Session>> Start(const Options& options);
   // Disconnects. An error if the daemon doesn't end with status 0.
   absl::Status Stop();
 
-  vmm::FuseQueue& queue() { return *queue_; }
-  vmm::FuseClient& client() { return *client_; }
-  // CPU time of all of the daemon's processes so far, in microseconds.
+  size_t queue_count() const { return queues_.size(); }
+  vmm::FuseQueue& queue(size_t index) { return *queues_[index]; }
+  vmm::FuseClient& client(size_t index) { return *clients_[index]; }
+  // `size` bytes (at most 1 MiB) of guest memory, the same for each call with that `lane`.
+  absl::StatusOr<vmm::GuestBuffer> Buffer(size_t lane, size_t size);
+
+  // CPU time of all of the daemon's processes so far.
   double CpuMicroseconds() const;
+  // What they hold of the host's memory, each shared page counted once (proportional set size).
+  uint64_t MemoryBytes() const;
 
  private:
   Session() = default;
+  absl::Status StartFrontEnd(const Options& options);
 
   vmm::TempDirectory directory_;
   std::unique_ptr<vmm::DaemonProcess> daemon_;
   std::unique_ptr<vmm::FrontEnd> front_end_;
-  std::unique_ptr<vmm::FuseQueue> queue_;
-  std::unique_ptr<vmm::FuseClient> client_;
+  std::vector<std::unique_ptr<vmm::FuseQueue>> queues_;
+  std::vector<std::unique_ptr<vmm::FuseClient>> clients_;
+  std::vector<vmm::GuestBuffer> buffers_;  // By lane.
 };
 
 }  // namespace postern::bench

@@ -1,43 +1,53 @@
-// What is measured: one kind of request, at some depth, for some time.
+// What is measured: sequences of FUSE requests as a guest's kernel makes them, and the same with
+// plain system calls.
 #ifndef POSTERN_TESTS_BENCH_WORKLOAD_H_
 #define POSTERN_TESTS_BENCH_WORKLOAD_H_
 
-#include <absl/status/statusor.h>
+#include <absl/status/status.h>
 
-#include <chrono>
 #include <cstdint>
 #include <string>
 #include <vector>
 
-#include "tests/bench/session.h"
+#include "tests/bench/lane.h"
+#include "tests/bench/native.h"
 
 namespace postern::bench {
 
-struct Measurement {
-  double per_second = 0;        // Operations.
-  double p50_microseconds = 0;  // From submission to completion.
-  double p99_microseconds = 0;
-  double cpu_microseconds =
-      0;  // Of the daemon, per operation; 0 if the time was too short to tell.
+enum class Next {
+  kStep,    // The next step; after the last one the operation is done.
+  kRepeat,  // The same step again.
+  kWrong,   // The reply isn't what it must be.
+};
+
+// One request of an operation.
+struct Step {
+  void (*encode)(Lane& lane, vmm::FuseRequest& request);
+  // Looks at a reply without error; null: it has nothing to be looked at.
+  Next (*take)(Lane& lane, const vmm::FuseReply& reply) = nullptr;
 };
 
 struct Workload {
-  enum class Kind { kGetattr, kLookup, kRead, kWrite };
   std::string name;
-  Kind kind;
-  uint32_t bytes = 0;  // Of a read or write.
+  std::string unit = "op";  // What is counted.
+  uint32_t bytes = 0;       // Of the data buffer; also moved by each operation if `moves_data`.
+  bool moves_data = false;
+  std::vector<std::string> options = {};  // Of the daemon, beyond the defaults.
+  // Before and after the time that counts, by Lane::client. Null: nothing to do.
+  absl::Status (*prepare)(Lane& lane) = nullptr;
+  std::vector<Step> steps;
+  absl::Status (*finish)(Lane& lane) = nullptr;
+  // One operation without any daemon; returns its units. Null: there is nothing comparable.
+  uint64_t (*native)(NativeLane& lane) = nullptr;
 };
 
-// The workloads, in the order in which they run.
+// In the order in which they run.
 std::vector<Workload> AllWorkloads();
 
-// Puts what the workloads need into the directory `share`.
-absl::Status PrepareShare(const std::string& share);
-
-// Runs for about `duration` with `depth` requests in flight. Each reply must be a success of the
-// right size; what is read is compared with what PrepareShare() wrote.
-absl::StatusOr<Measurement> Run(Session& session, const Workload& workload, size_t depth,
-                                std::chrono::milliseconds duration);
+// For their parts.
+std::vector<Workload> NameWorkloads();
+std::vector<Workload> DirectoryWorkloads();
+std::vector<Workload> FileWorkloads();
 
 }  // namespace postern::bench
 

@@ -1,0 +1,20 @@
+#include "tests/bench/measurement.h"
+
+#include <algorithm>
+
+namespace postern::bench {
+
+Measurement Median(const std::vector<Measurement>& series) {
+  Measurement median;
+  for (double Measurement::*field :
+       {&Measurement::per_second, &Measurement::p50_microseconds, &Measurement::p99_microseconds,
+        &Measurement::cpu_microseconds}) {
+    std::vector<double> values;
+    for (const Measurement& one : series) values.push_back(one.*field);
+    std::sort(values.begin(), values.end());
+    median.*field = values[values.size() / 2];
+  }
+  return median;
+}
+
+}  // namespace postern::bench

@@ -1,0 +1,56 @@
+// The results as a table and as JSON.
+#ifndef POSTERN_TESTS_BENCH_REPORT_H_
+#define POSTERN_TESTS_BENCH_REPORT_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tests/bench/measurement.h"
+
+namespace postern::bench {
+
+struct Contender {
+  std::string name;  // "native" is no daemon.
+  std::vector<Measurement> series;
+};
+
+struct Row {
+  std::string workload;
+  std::string unit;
+  size_t depth = 1;
+  size_t queues = 1;
+  uint32_t bytes = 0;                 // Moved by each operation; the rate is then given in MB/s.
+  std::vector<Contender> contenders;  // The first is the one whose ratios are given.
+};
+
+struct MemoryRow {
+  std::string contender;
+  uint64_t inodes = 0;
+  uint64_t bytes = 0;  // Median over the rounds.
+};
+
+struct Report {
+  std::string filesystem;
+  std::string machine;  // Processor and kernel.
+  std::vector<std::string> baselines;
+  std::vector<Row> rows;
+  std::vector<MemoryRow> memory;
+};
+
+// The rate of the first contender by that of the better of the baselines; nothing without these.
+std::optional<double> RateRatio(const Row& row, const std::vector<std::string>& baselines);
+// CPU time per unit, likewise; below 1 is better for the first.
+std::optional<double> CpuRatio(const Row& row, const std::vector<std::string>& baselines);
+
+void PrintTable(const Report& report);
+// Every run of every contender. False if the file can't be written.
+bool WriteJson(const Report& report, const std::string& path);
+
+// The processor and the kernel of this machine.
+std::string DescribeMachine();
+
+}  // namespace postern::bench
+
+#endif  // POSTERN_TESTS_BENCH_REPORT_H_
