@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <set>
 
 #include "tests/hostile/worker/hostile_worker_fixture.h"
 
@@ -75,6 +76,14 @@ std::vector<rpc::Request> OnNode(uint64_t node, uint64_t file) {
 
 class ForeignNodeTest : public HostileWorkerTest, public testing::WithParamInterface<const char*> {
  protected:
+  // The first after `from` in these steps that isn't a node: where nodes lie is up to a hash.
+  static uint64_t FirstUnknown(const Known& known, uint64_t from, uint64_t step) {
+    const std::set<uint64_t> nodes = {known.file, known.directory, known.link, known.fifo};
+    do from += step;
+    while (nodes.contains(from));
+    return from;
+  }
+
   // The id that the parameter names.
   uint64_t Id(const Known& known) {
     const std::string kind = GetParam();
@@ -84,8 +93,8 @@ class ForeignNodeTest : public HostileWorkerTest, public testing::WithParamInter
     if (kind == "RootOfAnotherGeneration") return uint64_t{1} << 32 | 1;
     if (kind == "NextGeneration") return known.file + (uint64_t{1} << 32);
     if (kind == "LastGeneration") return known.file | uint64_t{0xffffffff} << 32;
-    if (kind == "NeighbouringSlot") return known.file + 64;
-    if (kind == "OtherShard") return known.file ^ 1;
+    if (kind == "NeighbouringSlot") return FirstUnknown(known, known.file, 64);
+    if (kind == "OtherShard") return FirstUnknown(known, known.file & ~uint64_t{63}, 1);
     if (kind == "OpenFile") return known.open_file;
     if (kind == "Forgotten") {
       broker().Ask(requests::Forget(known.file, 1));

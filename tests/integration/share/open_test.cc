@@ -1,4 +1,8 @@
 // OPEN, RELEASE, and what a handle is good for.
+#include <sched.h>
+
+#include <chrono>
+
 #include "tests/integration/share/share_fixture.h"
 
 namespace postern {
@@ -135,7 +139,10 @@ TEST_F(OpenTest, ChurnLeavesNoDescriptorOpen) {
   ASSERT_NO_FATAL_FAILURE(churn(0));
   const size_t before = open_descriptors();
   for (int round = 1; round <= 50; ++round) ASSERT_NO_FATAL_FAILURE(churn(round));
-  EXPECT_EQ(open_descriptors(), before);
+  // Who has sent a reply with a descriptor drops its own after that.
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (open_descriptors() > before && std::chrono::steady_clock::now() < deadline) sched_yield();
+  EXPECT_LE(open_descriptors(), before);
 }
 
 }  // namespace
