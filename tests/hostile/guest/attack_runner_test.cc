@@ -3,11 +3,14 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sched.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <fstream>
 
 #include "tests/hostile/guest/daemon_watch.h"
+#include "tests/vmm/process_info.h"
 
 namespace postern::hostile {
 namespace {
@@ -27,8 +30,13 @@ void KillTheWorker(AttackContext& context) {
   kill(context.daemon().ProcessNamed("postern-worker"), SIGKILL);
   context.daemon().WaitForExit();
 }
+bool IsStopped(pid_t thread) { return vmm::StatusField(thread, "State").starts_with('T'); }
+
 void StopTheWorker(AttackContext& context) {
-  kill(context.daemon().ProcessNamed("postern-worker"), SIGSTOP);
+  const pid_t worker = context.daemon().ProcessNamed("postern-worker");
+  kill(worker, SIGSTOP);
+  // One thread takes the signal, and the others go on until it does.
+  while (!std::ranges::all_of(vmm::Threads(worker), &IsStopped)) sched_yield();
   // It will never answer; so only the start needs patience.
   for (const size_t queue : {kAttacked, context.other_queue()}) {
     context.fuse(queue).set_timeout(std::chrono::milliseconds(100));
