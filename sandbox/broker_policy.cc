@@ -26,8 +26,7 @@ constexpr SeccompRow kBroker[] = {
 #endif
     {SCMP_SYS(fcntl), Is32(1, F_DUPFD_CLOEXEC), "INIT: the root of the next session"},
     // When one thread has ended a session that makes no sense, the others end on their own until
-    // the
-    // process does.
+    // the process does.
     {SCMP_SYS(madvise), Is32(2, MADV_DONTNEED), "the end of a thread: its stack", kRare},
     {SCMP_SYS(exit), "the end of a thread", kRare},
     // Finding and opening.

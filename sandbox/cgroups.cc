@@ -22,24 +22,43 @@ absl::StatusOr<std::string> ReadFile(const std::string& path) {
   return std::string(std::istreambuf_iterator<char>(file), {});
 }
 
-// Whether a cgroup file system of `type` with super options `options` is `cgroup`'s hierarchy.
-bool IsHierarchy(const Cgroup& cgroup, absl::string_view type, absl::string_view options) {
-  if (cgroup.hierarchy == "0") return type == "cgroup2";
-  if (type != "cgroup") return false;
-  const std::vector<absl::string_view> set = absl::StrSplit(options, ',');
+// A line of mountinfo (proc(5)) that shows control groups; parts of its text.
+struct CgroupMount {
+  absl::string_view root;  // What of the file system is at `mount_point`.
+  absl::string_view mount_point;
+  absl::string_view type;     // "cgroup" or "cgroup2"
+  absl::string_view options;  // Of the file system: of version 1 the controllers.
+};
+
+std::vector<CgroupMount> ParseCgroupMounts(std::string_view mountinfo) {
+  std::vector<CgroupMount> mounts;
+  for (absl::string_view line : absl::StrSplit(Absl(mountinfo), '\n', absl::SkipEmpty())) {
+    const std::vector<absl::string_view> fields = absl::StrSplit(line, ' ');
+    const auto separator = std::find(fields.begin(), fields.end(), "-");
+    if (fields.size() < 10 || std::distance(separator, fields.end()) < 4) continue;
+    if (separator[1] != "cgroup" && separator[1] != "cgroup2") continue;
+    mounts.push_back({fields[3], fields[4], separator[1], separator[3]});
+  }
+  return mounts;
+}
+
+// Whether `mount` shows `cgroup`'s hierarchy.
+bool IsHierarchy(const Cgroup& cgroup, const CgroupMount& mount) {
+  if (cgroup.hierarchy == "0") return mount.type == "cgroup2";
+  if (mount.type != "cgroup") return false;
+  const std::vector<absl::string_view> set = absl::StrSplit(mount.options, ',');
   const std::vector<std::string> wanted = absl::StrSplit(cgroup.controllers, ',');
   return std::all_of(wanted.begin(), wanted.end(), [&set](const std::string& controller) {
     return std::find(set.begin(), set.end(), controller) != set.end();
   });
 }
 
-// `path` below a mount that shows `root` (proc(5), mountinfo, field 4) at `mount_point`.
-std::optional<std::string> BelowMount(absl::string_view root, absl::string_view mount_point,
-                                      const std::string& path) {
-  if (root == "/") return std::string(mount_point) + path;
-  if (path == root) return std::string(mount_point);
-  if (!absl::StartsWith(path, std::string(root) + "/")) return std::nullopt;
-  return std::string(mount_point) + path.substr(root.size());
+// Where `path` is below `mount`.
+std::optional<std::string> BelowMount(const CgroupMount& mount, const std::string& path) {
+  if (mount.root == "/") return std::string(mount.mount_point) + path;
+  if (path == mount.root) return std::string(mount.mount_point);
+  if (!absl::StartsWith(path, std::string(mount.root) + "/")) return std::nullopt;
+  return std::string(mount.mount_point) + path.substr(mount.root.size());
 }
 
 absl::Status Move(pid_t pid, std::string_view mountinfo, const Cgroup& cgroup) {
@@ -75,23 +94,17 @@ std::vector<Cgroup> DifferingCgroups(const std::vector<Cgroup>& own,
 }
 
 std::optional<std::string> CgroupDirectory(std::string_view mountinfo, const Cgroup& cgroup) {
-  for (absl::string_view line : absl::StrSplit(Absl(mountinfo), '\n', absl::SkipEmpty())) {
-    const std::vector<absl::string_view> fields = absl::StrSplit(line, ' ');
-    const auto separator = std::find(fields.begin(), fields.end(), "-");
-    if (fields.size() < 10 || std::distance(separator, fields.end()) < 4) continue;
-    if (!IsHierarchy(cgroup, separator[1], separator[3])) continue;
-    if (auto directory = BelowMount(fields[3], fields[4], cgroup.path)) return directory;
+  for (const CgroupMount& mount : ParseCgroupMounts(mountinfo)) {
+    if (!IsHierarchy(cgroup, mount)) continue;
+    if (auto directory = BelowMount(mount, cgroup.path)) return directory;
   }
   return std::nullopt;
 }
 
 std::vector<std::string> CgroupMountPoints(std::string_view mountinfo) {
   std::vector<std::string> mount_points;
-  for (absl::string_view line : absl::StrSplit(Absl(mountinfo), '\n', absl::SkipEmpty())) {
-    const std::vector<absl::string_view> fields = absl::StrSplit(line, ' ');
-    const auto separator = std::find(fields.begin(), fields.end(), "-");
-    if (fields.size() < 10 || std::distance(separator, fields.end()) < 4) continue;
-    if (separator[1] == "cgroup" || separator[1] == "cgroup2") mount_points.emplace_back(fields[4]);
+  for (const CgroupMount& mount : ParseCgroupMounts(mountinfo)) {
+    mount_points.emplace_back(mount.mount_point);
   }
   return mount_points;
 }

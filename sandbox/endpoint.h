@@ -17,8 +17,7 @@ namespace postern {
 class Endpoint {
  public:
   // Locks PATH.pid, replaces whatever lies at PATH by a listening socket: mode 0700, or 0770 and
-  // owned by `group`. `action`
-  // is for the sweeper's seccomp filter.
+  // owned by `group`. `action` is for the sweeper's seccomp filter.
   static absl::StatusOr<Endpoint> Create(const std::string& path,
                                          const std::optional<std::string>& group,
                                          config::SeccompAction action);

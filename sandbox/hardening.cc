@@ -14,17 +14,12 @@
 #include <csignal>
 #include <string_view>
 
+#include "common/sanitized.h"
 #include "common/unique_fd.h"
 #include "sandbox/namespaces.h"
 
 namespace postern {
 namespace {
-
-#ifdef POSTERN_SANITIZED
-constexpr bool kSanitized = true;
-#else
-constexpr bool kSanitized = false;
-#endif
 
 bool UserNamespaceForbidsSetgroups() {
   const UniqueFd file(open("/proc/self/setgroups", O_RDONLY | O_CLOEXEC));

@@ -46,8 +46,7 @@ constexpr SeccompRow kRuntime[] = {
     {SCMP_SYS(close), "every descriptor's end"},
     {SCMP_SYS(write), "event descriptors; log lines", kRare},
     // A connected socket: none can be made, and no message out of band sent, which has let
-    // processes
-    // out of filters before.
+    // processes out of filters before.
     {SCMP_SYS(recvmsg), Without32(2, ~uint32_t{MSG_CMSG_CLOEXEC | MSG_DONTWAIT}),
      "messages, with descriptors"},
     {SCMP_SYS(sendmsg), Without32(2, ~uint32_t{MSG_NOSIGNAL | MSG_DONTWAIT}),

@@ -16,8 +16,8 @@ namespace postern {
 class Sweeper {
  public:
   Sweeper() = default;
-  // Starts one for two files in `directory`; it is sealed on return,
-  // with `action` for its seccomp filter. Precondition: one thread.
+  // Starts one for two files in `directory`; it is sealed on return, with `action` for its seccomp
+  // filter. Precondition: one thread.
   static absl::StatusOr<Sweeper> Start(int directory, const RuntimeFile& socket,
                                        const RuntimeFile& pid_file, config::SeccompAction action);
   Sweeper(Sweeper&& other) noexcept;

@@ -3,6 +3,7 @@
 #include <sys/mount.h>
 #include <unistd.h>
 
+#include "common/sanitized.h"
 #include "tests/integration/share/share_fixture.h"
 
 namespace postern {
@@ -107,11 +108,7 @@ TEST_F(FileHandleModeTest, KnownFileTakesLessThan200Bytes) {
   ASSERT_EQ(Walk("many"), kFiles);
   const double bytes = static_cast<double>(BrokerKilobytes() - before) * 1024 / kFiles;
   RecordProperty("bytes_per_file", std::to_string(bytes));
-#ifdef POSTERN_SANITIZED
-  constexpr double kBound = 400;  // With AddressSanitizer's red zones.
-#else
-  constexpr double kBound = 200;
-#endif
+  constexpr double kBound = kSanitized ? 400 : 200;  // With AddressSanitizer's red zones.
   EXPECT_LT(bytes, kBound);
   EXPECT_GT(bytes, 50) << "nothing was measured";
 }

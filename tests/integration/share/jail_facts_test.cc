@@ -6,6 +6,7 @@
 #include <iterator>
 #include <sstream>
 
+#include "common/sanitized.h"
 #include "tests/integration/share/share_fixture.h"
 
 namespace postern {
@@ -19,12 +20,6 @@ using vmm::NamespaceOf;
 using vmm::OpenDescriptors;
 using vmm::RootListing;
 using vmm::StatusField;
-
-#ifdef POSTERN_SANITIZED
-constexpr bool kSanitized = true;  // A report may start a symbolizer.
-#else
-constexpr bool kSanitized = false;
-#endif
 
 // Serving, with requests of every kind behind them, so that all threads have worked.
 class JailFactsTest : public ShareTest {
@@ -110,7 +105,7 @@ TEST_F(JailFactsTest, NeitherMayStartAProcessNorLeaveACore) {
   for (const pid_t process : {worker_, broker_}) {
     std::ifstream file("/proc/" + std::to_string(process) + "/limits");
     const std::string limits(std::istreambuf_iterator<char>(file), {});
-    if (!kSanitized) {
+    if (!kSanitized) {  // A report may start a symbolizer.
       EXPECT_THAT(limits, testing::ContainsRegex("Max processes +0 +0 "));
     }
     EXPECT_THAT(limits, testing::ContainsRegex("Max core file size +0 +0 "));

@@ -15,6 +15,7 @@
 #include <string>
 #include <thread>
 
+#include "common/sanitized.h"
 #include "sandbox/hardening.h"
 #include "sandbox/seccomp_policies.h"
 #include "tests/unit/sandbox/forked.h"
@@ -36,12 +37,6 @@ constexpr int kCallsEnd = 600;
 const std::set<int> kBeforeTheFilter = {335, 336};
 #else
 const std::set<int> kBeforeTheFilter;
-#endif
-
-#ifdef POSTERN_SANITIZED
-constexpr bool kSanitized = true;
-#else
-constexpr bool kSanitized = false;
 #endif
 
 std::string NameOf(int number) {

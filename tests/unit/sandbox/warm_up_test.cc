@@ -18,6 +18,7 @@
 
 #include "common/errno_or.h"
 #include "common/logging.h"
+#include "common/sanitized.h"
 #include "common/unique_fd.h"
 #include "sandbox/hardening.h"
 #include "sandbox/seccomp_policies.h"
@@ -25,12 +26,6 @@
 
 namespace postern {
 namespace {
-
-#ifdef POSTERN_SANITIZED
-constexpr bool kSanitized = true;
-#else
-constexpr bool kSanitized = false;
-#endif
 
 constexpr int kThreads = 20;
 constexpr int kRounds = 200;
