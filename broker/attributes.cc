@@ -33,9 +33,12 @@ void FillAttributes(const struct statx& status, const IdMap& ids, rpc::Attribute
   attributes.set_ino(status.stx_ino);
   attributes.set_size(status.stx_size);
   attributes.set_blocks(status.stx_blocks);
-  FillTimestamp(status.stx_atime, *attributes.mutable_atime());
-  FillTimestamp(status.stx_mtime, *attributes.mutable_mtime());
-  FillTimestamp(status.stx_ctime, *attributes.mutable_ctime());
+  attributes.set_atime_seconds(status.stx_atime.tv_sec);
+  attributes.set_mtime_seconds(status.stx_mtime.tv_sec);
+  attributes.set_ctime_seconds(status.stx_ctime.tv_sec);
+  attributes.set_atime_nanoseconds(status.stx_atime.tv_nsec);
+  attributes.set_mtime_nanoseconds(status.stx_mtime.tv_nsec);
+  attributes.set_ctime_nanoseconds(status.stx_ctime.tv_nsec);
   attributes.set_mode(status.stx_mode);
   attributes.set_nlink(status.stx_nlink);
   attributes.set_uid(ids.ToGuest(HostUid(status.stx_uid)).value());

@@ -62,6 +62,7 @@ absl::Status Serve() {
   POSTERN_TRY(ChooseFileHandles(start.config.inode_file_handles(), filesystem));
   BrokerServiceOptions service_options;
   service_options.threads = threads;
+  service_options.poll_budget = std::chrono::microseconds(start.config.common().poll_us());
   // Other threads are at work, and what they hold must not be torn down under them.
   service_options.on_failure = [] { _exit(EXIT_FAILURE); };
   BrokerService service(filesystem, std::move(start.channels), std::move(service_options));

@@ -6,6 +6,7 @@
 
 #include "common/checked.h"
 #include "common/logging.h"
+#include "common/processor.h"
 
 namespace postern {
 namespace {
@@ -15,19 +16,26 @@ using google::protobuf::io::CodedOutputStream;
 // A ReplyBatch is nothing but its field 1, repeated: written one by one (tag, length, message; wire
 // type 2), a batch can be closed as soon as the next reply doesn't fit.
 constexpr uint32_t kRepliesTag = rpc::ReplyBatch::kRepliesFieldNumber << 3 | 2;
-static_assert(kRepliesTag < 0x80, "one byte");
+constexpr uint32_t kProcessorTag = rpc::ReplyBatch::kProcessorFieldNumber << 3 | 5;
+static_assert(kRepliesTag < 0x80 && kProcessorTag < 0x80, "one byte each");
+constexpr size_t kProcessorBytes = 1 + sizeof(uint32_t);
+// What is left for replies.
+constexpr size_t kMaxReplyBytes = kMaxMessageBytes - kProcessorBytes;
 
 }  // namespace
 
-ReplyWriter::ReplyWriter(TakeBack take_back)
-    : take_back_(std::move(take_back)), buffer_(std::make_unique<std::byte[]>(kMaxMessageBytes)) {
+ReplyWriter::ReplyWriter(TakeBack take_back, std::chrono::microseconds delay)
+    : take_back_(std::move(take_back)),
+      delay_(delay),
+      buffer_(std::make_unique<std::byte[]>(kMaxMessageBytes)) {
   files_.reserve(kMaxMessageDescriptors);
 }
 
-void ReplyWriter::Begin(Channel& channel, absl::Mutex& mutex) {
+void ReplyWriter::Begin(RpcChannel& channel, absl::Mutex& mutex) {
   used_ = 0;
   replies_ = 0;
   files_.clear();
+  sent_ = std::chrono::steady_clock::now();
   channel_ = &channel;
   mutex_ = &mutex;
 }
@@ -36,8 +44,8 @@ ErrnoOrVoid ReplyWriter::Add(const rpc::Reply& reply, OpenFileRef file) {
   const auto size = Narrow<uint32_t>(reply.ByteSizeLong());
   const size_t framed = 1 + CodedOutputStream::VarintSize32(size) + size;
   // What an operation answers is bounded below this by the operation itself.
-  if (framed > kMaxMessageBytes) LOG(FATAL) << "a reply of " << framed << " bytes";
-  if (framed > kMaxMessageBytes - used_ || replies_ == kMaxReplies ||
+  if (framed > kMaxReplyBytes) LOG(FATAL) << "a reply of " << framed << " bytes";
+  if (framed > kMaxReplyBytes - used_ || replies_ == kMaxReplies ||
       (file != nullptr && files_.size() == kMaxMessageDescriptors)) {
     POSTERN_RETURN_IF_ERROR(Flush());
   }
@@ -54,6 +62,11 @@ ErrnoOrVoid ReplyWriter::Add(const rpc::Reply& reply, OpenFileRef file) {
   return {};
 }
 
+ErrnoOrVoid ReplyWriter::FlushIfDue() {
+  if (std::chrono::steady_clock::now() - sent_ < delay_) return {};
+  return Flush();
+}
+
 ErrnoOrVoid ReplyWriter::Flush() {
   if (replies_ == 0) return {};
   ErrnoOrVoid sent = Send();
@@ -67,14 +80,20 @@ ErrnoOrVoid ReplyWriter::Flush() {
   used_ = 0;
   replies_ = 0;
   files_.clear();
+  sent_ = std::chrono::steady_clock::now();
   return sent;
 }
 
 ErrnoOrVoid ReplyWriter::Send() {
   std::array<int, kMaxMessageDescriptors> descriptors;
   for (size_t i = 0; i < files_.size(); ++i) descriptors[i] = files_[i].file->fd();
+  // Safe as in Add(), which has left room for it.
+  auto* to = reinterpret_cast<uint8_t*>(buffer_.get()) + used_;
+  to = CodedOutputStream::WriteTagToArray(kProcessorTag, to);
+  CodedOutputStream::WriteLittleEndian32ToArray(CurrentProcessor(), to);
   const absl::MutexLock lock(mutex_);
-  return channel_->Send({buffer_.get(), used_}, std::span(descriptors).first(files_.size()));
+  return channel_->Send({buffer_.get(), used_ + kProcessorBytes},
+                        std::span(descriptors).first(files_.size()));
 }
 
 void ReplyWriter::TurnFilesIntoErrors() {
@@ -90,7 +109,7 @@ void ReplyWriter::TurnFilesIntoErrors() {
   files_.clear();
   // What an error takes is less than what it stands for.
   used_ = batch.ByteSizeLong();
-  if (used_ > kMaxMessageBytes) LOG(FATAL) << "errors of " << used_ << " bytes";
+  if (used_ > kMaxReplyBytes) LOG(FATAL) << "errors of " << used_ << " bytes";
   // Safe as in Add().
   batch.SerializeWithCachedSizesToArray(reinterpret_cast<uint8_t*>(buffer_.get()));
 }

@@ -4,14 +4,15 @@
 
 #include <absl/synchronization/mutex.h>
 
+#include <chrono>
 #include <cstddef>
 #include <functional>
 #include <memory>
 #include <vector>
 
 #include "broker/open_file_table.h"
-#include "common/channel.h"
 #include "common/errno_or.h"
+#include "common/rpc_channel.h"
 #include "proto/rpc.pb.h"
 
 namespace postern {
@@ -26,19 +27,23 @@ class ReplyWriter {
   // Takes back what a reply would have given the worker, an open file and maybe an inode's count.
   using TakeBack = std::function<void(const rpc::Reply& reply, const OpenFileRef& file)>;
 
-  // `take_back` is called for each reply whose descriptor can't be sent.
-  explicit ReplyWriter(TakeBack take_back);
+  // `take_back` is called for each reply whose descriptor can't be sent. `delay`: of FlushIfDue().
+  ReplyWriter(TakeBack take_back, std::chrono::microseconds delay);
   ReplyWriter(const ReplyWriter&) = delete;
   ReplyWriter& operator=(const ReplyWriter&) = delete;
 
   // Replies go to `channel` from here on. `mutex` guards sending on it: it is held over a
   // sendmsg(2) that ends at the latest with the socket's SO_SNDTIMEO. Both are borrowed.
-  void Begin(Channel& channel, absl::Mutex& mutex);
+  void Begin(RpcChannel& channel, absl::Mutex& mutex);
 
   // Adds a reply, and the descriptor that goes with it if `file` isn't null: the file stays open
   // until it is sent. Sends first what is there already if both don't fit a message. Errors are
   // Channel::Send()'s.
   ErrnoOrVoid Add(const rpc::Reply& reply, OpenFileRef file);
+
+  // Flush(), if the last message was longer ago than the delay. Call it while there is more to
+  // come: what is answered the guest can go on with.
+  ErrnoOrVoid FlushIfDue();
 
   // Sends what has been added, if anything. The kernel counts the descriptors that lie unread in
   // sockets for each user, and refuses more (ETOOMANYREFS) than the sender's limit of open files:
@@ -55,11 +60,13 @@ class ReplyWriter {
   void TurnFilesIntoErrors();
 
   const TakeBack take_back_;
-  Channel* channel_ = nullptr;
+  const std::chrono::microseconds delay_;
+  RpcChannel* channel_ = nullptr;
   absl::Mutex* mutex_ = nullptr;
   const std::unique_ptr<std::byte[]> buffer_;  // kMaxMessageBytes
   size_t used_ = 0;
   size_t replies_ = 0;
+  std::chrono::steady_clock::time_point sent_;  // When the last message was, or Begin() called.
   std::vector<File> files_;
 };
 

@@ -5,10 +5,14 @@
 #include <google/protobuf/arena.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 
 #include "broker/operation_table.h"
 #include "broker/thread_state.h"
+#include "common/adaptive_poll.h"
+#include "common/checked.h"
 #include "common/logging.h"
+#include "common/processor.h"
 #include "common/warm_up.h"
 
 namespace postern {
@@ -17,6 +21,13 @@ namespace {
 constexpr int kMaxRequests = 64;  // rpc.proto
 // Holds the objects of most batches, so that the arena allocates once in a thread's life.
 constexpr size_t kArenaBytes = 256 * 1024;
+
+// So long a thread waits for the next message of the channel that it has served; then for that of
+// any. The kernel rounds it up to its tick.
+constexpr std::chrono::milliseconds kLingerTime{1};
+
+// A message that takes so long, or up to twice that, holds up its channel no more.
+constexpr absl::Duration kStuckTime = absl::Milliseconds(5);
 
 // What is malformed about `batch`, or null. All of a batch is checked before any of it runs.
 const char* CheckBatch(const rpc::RequestBatch& batch) {
@@ -48,19 +59,22 @@ google::protobuf::ArenaOptions ArenaOptionsFor(char* block) {
 
 // What one thread needs, reused from message to message.
 struct BrokerService::ThreadState {
-  explicit ThreadState(ReplyWriter::TakeBack take_back) : writer(std::move(take_back)) {}
+  ThreadState(ReplyWriter::TakeBack take_back, const BrokerServiceOptions& options)
+      : writer(std::move(take_back), options.reply_delay), poll(options.poll_budget) {}
 
   std::unique_ptr<char[]> arena_block = std::make_unique<char[]>(kArenaBytes);
   google::protobuf::Arena arena{ArenaOptionsFor(arena_block.get())};
   rpc::RequestBatch* batch = nullptr;  // In the arena.
   std::unique_ptr<OperationScratch> scratch = std::make_unique<OperationScratch>();
   ReplyWriter writer;
+  AdaptivePoll poll;
+  uint64_t claim = 0;  // Of the link that it serves.
 };
 
-BrokerService::BrokerService(Filesystem& filesystem, std::vector<Channel> channels,
+BrokerService::BrokerService(Filesystem& filesystem, std::vector<RpcChannel> channels,
                              BrokerServiceOptions options)
     : filesystem_(filesystem), options_(std::move(options)) {
-  for (Channel& channel : channels) links_.push_back(std::make_unique<Link>(std::move(channel)));
+  for (RpcChannel& channel : channels) links_.push_back(std::make_unique<Link>(std::move(channel)));
 }
 
 BrokerService::~BrokerService() { Stop(); }
@@ -79,11 +93,20 @@ absl::Status BrokerService::Start() {
   if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, stop_->fd(), &event) < 0) {
     return failed("epoll_ctl", Errno::Last());
   }
+  timer_.Reset(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+  if (!timer_) return failed("timerfd_create", Errno::Last());
+  // Edge-triggered: an expiry is told of once, to one thread, and needs no read(2).
+  epoll_event expiry{.events = EPOLLIN | EPOLLET, .data = {.ptr = &timer_}};
+  if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, timer_.get(), &expiry) < 0) {
+    return failed("epoll_ctl", Errno::Last());
+  }
   const timeval timeout = absl::ToTimeval(options_.send_timeout);
   for (const auto& link : links_) {
     if (setsockopt(link->channel.fd(), SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout)) < 0) {
       return failed("setsockopt(SO_SNDTIMEO)", Errno::Last());
     }
+    const ErrnoOrVoid limited = link->channel.SetReceiveTimeout(kLingerTime);
+    if (!limited.ok()) return failed("setsockopt(SO_RCVTIMEO)", limited.error());
     const ErrnoOrVoid watched = Watch(*link, EPOLL_CTL_ADD);
     if (!watched.ok()) return failed("epoll_ctl", watched.error());
   }
@@ -108,6 +131,10 @@ absl::Status BrokerService::Start() {
 }
 
 void BrokerService::Serve() {
+  for (const auto& link : links_) {
+    // What is there already hasn't rung.
+    if (!link->channel.PrepareToSleep()) link->channel.doorbell()->Signal();
+  }
   serving_ = true;
   released_.Notify();
 }
@@ -119,10 +146,17 @@ void BrokerService::Stop() {
   threads_.clear();
 }
 
-// One-shot: after an event nobody else is told of this channel until it is armed again.
+// Without shared memory: one-shot, so that after an event nobody else is told of this channel until
+// it is armed again.
 ErrnoOrVoid BrokerService::Watch(Link& link, int operation) {
   epoll_event event{.events = EPOLLIN | EPOLLONESHOT, .data = {.ptr = &link}};
-  return CheckSyscall(epoll_ctl(epoll_.get(), operation, link.channel.fd(), &event));
+  int fd = link.channel.fd();
+  if (link.channel.has_memory()) {
+    // Edge-triggered: each ring is told of once, to one thread, and needs no read(2).
+    event.events = EPOLLIN | EPOLLET;
+    fd = link.channel.doorbell()->fd();
+  }
+  return CheckSyscall(epoll_ctl(epoll_.get(), operation, fd, &event));
 }
 
 void BrokerService::Fail(const char* what) {
@@ -134,7 +168,8 @@ void BrokerService::Fail(const char* what) {
 
 void BrokerService::Run() {
   ThreadState thread(
-      [this](const rpc::Reply& reply, const OpenFileRef& file) { TakeBack(reply, file); });
+      [this](const rpc::Reply& reply, const OpenFileRef& file) { TakeBack(reply, file); },
+      options_);
   released_.WaitForNotification();
   if (!serving_) return;  // Stopped before it began: the jail isn't closed.
   for (;;) {
@@ -143,37 +178,131 @@ void BrokerService::Run() {
     if (count < 0 && errno == EINTR) continue;
     if (count != 1) LOG(FATAL) << "epoll_wait: " << Errno::Last().Message();
     if (event.data.ptr == nullptr) return;
-    ServeMessage(*static_cast<Link*>(event.data.ptr), thread);
+    if (event.data.ptr == &timer_) {
+      ReleaseStuck();
+      continue;
+    }
+    Link& link = *static_cast<Link*>(event.data.ptr);
+    // If it has an owner, who took it back when the event was on its way here, that one looks.
+    if (!Own(link, thread)) continue;
+    link.channel.Awake();
+    ServeLink(link, thread);
   }
 }
 
-void BrokerService::ServeMessage(Link& link, ThreadState& thread) {
-  thread.arena.Reset();
-  if (!ReceiveBatch(link, thread)) return;
-  if (const char* wrong = CheckBatch(*thread.batch)) return Fail(wrong);
+void BrokerService::ServeLink(Link& link, ThreadState& thread) {
+  // The event that led here is one of a message, or of the end.
+  Channel::Wait wait = Channel::Wait::kDontBlock;
+  while (!failed_) {
+    thread.arena.Reset();
+    switch (ReceiveBatch(link, thread, wait)) {
+      case Received::kBatch:
+        thread.poll.Busy();
+        // To go on looking on the worker's processor would only keep the worker from sending.
+        wait = thread.batch->processor() == CurrentProcessor() ? Channel::Wait::kBlock
+                                                               : Channel::Wait::kDontBlock;
+        if (!ServeBatch(link, thread)) return;
+        break;
+      case Received::kNothing:
+        if (wait == Channel::Wait::kBlock) return Release(link, thread.claim);
+        if (!Renew(link, thread)) return;
+        if (!thread.poll.Again()) wait = Channel::Wait::kBlock;
+        break;
+      case Received::kEnd:
+        return;
+    }
+  }
+}
+
+bool BrokerService::ServeBatch(Link& link, ThreadState& thread) {
+  if (const char* wrong = CheckBatch(*thread.batch)) {
+    Fail(wrong);
+    return false;
+  }
   RunUnanswered(thread);
-  // Another thread may take the next message while this one works.
-  if (!Watch(link, EPOLL_CTL_MOD).ok()) return Fail("a channel that can't be watched");
+  if (has_spare_threads()) {
+    Release(link, thread.claim);
+  } else {
+    StartTimer();
+  }
   const ErrnoOrVoid sent = Process(link, thread);
-  if (sent.ok()) return;
-  // A worker that has ended is no malformed one: the launcher sees to that.
-  if (sent.error() == Errno(EPIPE) || sent.error() == Errno(ECONNRESET)) return;
-  Fail(sent.error() == Errno(EAGAIN) ? "replies aren't read" : "replies can't be sent");
+  if (!sent.ok()) {
+    // A worker that has ended is no malformed one: the launcher sees to that.
+    if (sent.error() != Errno(EPIPE) && sent.error() != Errno(ECONNRESET)) {
+      Fail(sent.error() == Errno(EAGAIN) ? "replies aren't read" : "replies can't be sent");
+    }
+    return false;
+  }
+  if (!has_spare_threads()) return Renew(link, thread);
+  if (!Own(link, thread)) return false;
+  link.channel.Awake();
+  return true;
 }
 
-bool BrokerService::ReceiveBatch(Link& link, ThreadState& thread) {
-  thread.batch = google::protobuf::Arena::CreateMessage<rpc::RequestBatch>(&thread.arena);
-  const absl::MutexLock lock(&link.receive_mutex);
-  // No request brings a descriptor.
-  const auto received =
-      link.channel.ReceiveMessage(*thread.batch, /*max_descriptors=*/0, Channel::Wait::kDontBlock);
-  if (received.ok()) return true;
-  if (received.error() == Errno(EAGAIN)) {
+bool BrokerService::Own(Link& link, ThreadState& thread) {
+  const uint64_t claim = last_claim_.fetch_add(1, std::memory_order_relaxed) + 1;
+  uint64_t none = 0;
+  if (!link.claim.compare_exchange_strong(none, claim)) return false;
+  thread.claim = claim;
+  return true;
+}
+
+bool BrokerService::Renew(Link& link, ThreadState& thread) {
+  const uint64_t claim = last_claim_.fetch_add(1, std::memory_order_relaxed) + 1;
+  uint64_t old = thread.claim;
+  if (!link.claim.compare_exchange_strong(old, claim)) return false;
+  thread.claim = claim;
+  return true;
+}
+
+void BrokerService::Release(Link& link, uint64_t claim) {
+  if (!link.claim.compare_exchange_strong(claim, 0)) return;
+  if (!link.channel.has_memory()) {
     if (!Watch(link, EPOLL_CTL_MOD).ok()) Fail("a channel that can't be watched");
-  } else if (received.error() != Errno(ECONNRESET)) {
-    Fail("a message that can't be received");
+  } else if (!link.channel.PrepareToSleep()) {
+    // It came before the worker knew that it has to ring.
+    link.channel.doorbell()->Signal();
   }
-  return false;
+}
+
+// Either a batch that begins sees that the timer isn't started, or ReleaseStuck() sees its claim:
+// each stores the one and then loads the other.
+void BrokerService::StartTimer() {
+  if (timer_started_ || timer_started_.exchange(true)) return;
+  itimerspec once{.it_interval = {}, .it_value = absl::ToTimespec(kStuckTime)};
+  if (timerfd_settime(timer_.get(), 0, &once, nullptr) < 0) {
+    LOG(FATAL) << "timerfd_settime: " << Errno::Last().Message();
+  }
+}
+
+void BrokerService::ReleaseStuck() {
+  timer_started_ = false;
+  bool any = false;
+  for (const auto& link : links_) {
+    const uint64_t claim = link->claim;
+    if (claim == 0) continue;
+    if (link->seen_claim.exchange(claim, std::memory_order_relaxed) == claim) {
+      Release(*link, claim);
+    } else {
+      any = true;
+    }
+  }
+  if (any) StartTimer();
+}
+
+BrokerService::Received BrokerService::ReceiveBatch(Link& link, ThreadState& thread,
+                                                    Channel::Wait wait) {
+  // No request brings a descriptor.
+  const ErrnoOr<ReceivedMessage> received = link.channel.Receive(/*max_descriptors=*/0, wait);
+  if (received.errno_value() == EAGAIN) return Received::kNothing;
+  if (received.errno_value() == ECONNRESET) return Received::kEnd;
+  thread.batch = google::protobuf::Arena::CreateMessage<rpc::RequestBatch>(&thread.arena);
+  if (!received.ok() ||
+      !thread.batch->ParseFromArray(received->bytes.data(), Narrow<int>(received->bytes.size()))) {
+    Fail("a message that can't be received");
+    return Received::kEnd;
+  }
+  return Received::kBatch;
 }
 
 // Forgets: the worker has told the guest that they are done, so they come before whatever the
@@ -193,6 +322,7 @@ void BrokerService::RunUnanswered(ThreadState& thread) {
 ErrnoOrVoid BrokerService::Process(Link& link, ThreadState& thread) {
   thread.writer.Begin(link.channel, link.send_mutex);
   std::shared_ptr<Session> session = CurrentSession();
+  const rpc::Request& last = *thread.batch->requests().rbegin();
   for (const rpc::Request& request : thread.batch->requests()) {
     const OperationRow& row = *FindOperation(request.operation_case());
     if ((row.flags & kNoReply) != 0) continue;  // RunUnanswered()
@@ -226,6 +356,7 @@ ErrnoOrVoid BrokerService::Process(Link& link, ThreadState& thread) {
     const bool brings_file = result.ok() && (row.flags & kAnswersDescriptor) != 0;
     if ((file != nullptr) != brings_file) LOG(FATAL) << row.name << " answered a wrong descriptor";
     POSTERN_RETURN_IF_ERROR(thread.writer.Add(*reply, std::move(file)));
+    if (&request != &last) POSTERN_RETURN_IF_ERROR(thread.writer.FlushIfDue());
   }
   // Before the worker has its answers and may end the session: its files are to be closed then.
   session.reset();

@@ -9,6 +9,7 @@
 #include <absl/time/time.h>
 
 #include <atomic>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -17,9 +18,9 @@
 
 #include "broker/filesystem.h"
 #include "broker/reply_writer.h"
-#include "common/channel.h"
 #include "common/errno_or.h"
 #include "common/event_fd.h"
+#include "common/rpc_channel.h"
 #include "common/unique_fd.h"
 #include "proto/rpc.pb.h"
 
@@ -29,19 +30,24 @@ struct BrokerServiceOptions {
   size_t threads = 1;
   // A worker that doesn't read its replies for so long has failed.
   absl::Duration send_timeout = absl::Seconds(10);
+  // How long a thread looks for the next message before it sleeps, at the most.
+  std::chrono::microseconds poll_budget{0};
+  // A reply waits so long at the most for those of its message that are still being worked on:
+  // about what it costs that a message goes out and a guest's processor is woken for it.
+  std::chrono::microseconds reply_delay{20};
   // Called once, on a thread of the service, when the worker has broken the protocol; a line has
   // been logged. The service serves nothing from then on. The broker's process exits here.
   std::function<void()> on_failure;
 };
 
 // Serves the RPC on a set of channels. The worker at their other ends is taken for an attacker: the
-// first malformed message ends the service. Any thread serves any channel; a channel is received
-// from by one thread at a time, but its requests run on as many as there are, so that a slow one
-// holds up no other message.
+// first malformed message ends the service. Any thread serves any channel, and stays with it while
+// there are messages: its owner. If one takes long, or if there are more threads than channels, the
+// next message goes to another thread, so that a slow request holds up no other message.
 class BrokerService {
  public:
   // `filesystem` is borrowed and must outlive the service.
-  BrokerService(Filesystem& filesystem, std::vector<Channel> channels,
+  BrokerService(Filesystem& filesystem, std::vector<RpcChannel> channels,
                 BrokerServiceOptions options);
   ~BrokerService();
   BrokerService(const BrokerService&) = delete;
@@ -59,20 +65,35 @@ class BrokerService {
   struct ThreadState;
 
   struct Link {
-    explicit Link(Channel end) : channel(std::move(end)) {}
-    // Its two directions are guarded by a mutex each (see Channel). They aren't taken together, and
-    // nothing else is locked under them.
-    Channel channel;
-    // Held over a receive that doesn't block, and the parsing of its bytes.
-    absl::Mutex receive_mutex;
-    // Held over a send, which blocks for the send timeout at the most.
+    explicit Link(RpcChannel end) : channel(std::move(end)) {}
+    RpcChannel channel;
+    // The claim of the thread that owns the channel, a new one for each message; 0: nobody does,
+    // and the channel is watched. Only its owner receives from it, which never blocks.
+    std::atomic<uint64_t> claim{0};
+    // The claim that was there when it was last looked for stuck ones.
+    std::atomic<uint64_t> seen_claim{0};
+    // Held over a send, which blocks for the send timeout at the most. Nothing is locked under it.
     absl::Mutex send_mutex;
   };
 
   void Run();
-  void ServeMessage(Link& link, ThreadState& thread);
-  // Receives one message into thread.batch. False if there is none to process.
-  bool ReceiveBatch(Link& link, ThreadState& thread);
+  // Of a link that the calling thread owns; not any more afterwards.
+  void ServeLink(Link& link, ThreadState& thread);
+  enum class Received { kBatch, kNothing, kEnd };
+  // Receives one message into thread.batch.
+  Received ReceiveBatch(Link& link, ThreadState& thread, Channel::Wait wait);
+  // Takes a link that nobody owns. False if somebody does.
+  bool Own(Link& link, ThreadState& thread);
+  // A new claim for the owner. False if Release() has taken the link away.
+  bool Renew(Link& link, ThreadState& thread);
+  // Ends `claim` if it still holds: the link's next message goes to any thread.
+  void Release(Link& link, uint64_t claim);
+  // Runs thread.batch. False if the link is to be served no more.
+  bool ServeBatch(Link& link, ThreadState& thread);
+  // Has ReleaseStuck() called in a while, if it isn't to be already.
+  void StartTimer();
+  // Takes links away from threads that have been at one message for long.
+  void ReleaseStuck();
   void RunUnanswered(ThreadState& thread);
   ErrnoOrVoid Process(Link& link, ThreadState& thread);
   // Closes the file that a reply should have brought, whose descriptor couldn't be sent.
@@ -80,6 +101,7 @@ class BrokerService {
   ErrnoOrVoid ChangeSession(const rpc::Request& request);
   std::shared_ptr<Session> CurrentSession();
   ErrnoOrVoid Watch(Link& link, int operation);
+  bool has_spare_threads() const { return options_.threads > links_.size(); }
   void Fail(const char* what);
 
   // Constant.
@@ -89,8 +111,11 @@ class BrokerService {
   std::vector<std::unique_ptr<Link>> links_;
   UniqueFd epoll_;
   std::optional<EventFd> stop_;
+  UniqueFd timer_;
   std::vector<std::thread> threads_;
 
+  std::atomic<uint64_t> last_claim_{0};
+  std::atomic<bool> timer_started_{false};
   absl::Notification released_;
   std::atomic<bool> serving_{false};  // Set before released_ is notified.
   std::atomic<bool> failed_{false};

@@ -3,6 +3,7 @@
 #ifndef POSTERN_COMMON_CHANNEL_H_
 #define POSTERN_COMMON_CHANNEL_H_
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -55,6 +56,9 @@ class Channel {
 
   // Two connected ends, both close-on-exec.
   static ErrnoOr<std::pair<Channel, Channel>> CreatePair();
+
+  // How long Receive() blocks at the most; call it before the jail is closed.
+  ErrnoOrVoid SetReceiveTimeout(std::chrono::microseconds timeout);
 
   // Receives one message with at most `max_descriptors` descriptors, all of them close-on-exec.
   //   EAGAIN      kDontBlock, and nothing is there (or SO_RCVTIMEO ran out)

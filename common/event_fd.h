@@ -2,6 +2,8 @@
 #ifndef POSTERN_COMMON_EVENT_FD_H_
 #define POSTERN_COMMON_EVENT_FD_H_
 
+#include <utility>
+
 #include "common/errno_or.h"
 #include "common/unique_fd.h"
 
@@ -12,6 +14,10 @@ namespace postern {
 class EventFd {
  public:
   static ErrnoOr<EventFd> Create();
+
+  // Takes an eventfd that was made by Create(), maybe in another process.
+  static EventFd Adopt(UniqueFd fd) { return EventFd(std::move(fd)); }
+  UniqueFd TakeDescriptor() { return std::move(fd_); }
 
   // Makes fd() readable. Safe from any thread.
   void Signal() const;

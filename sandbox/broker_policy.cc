@@ -24,6 +24,7 @@ constexpr SeccompRow kBroker[] = {
 #else
     {SCMP_SYS(epoll_pwait), "waiting"},
 #endif
+    {SCMP_SYS(timerfd_settime), Is32(1, 0), "noticing a request that takes long"},
     {SCMP_SYS(fcntl), Is32(1, F_DUPFD_CLOEXEC), "INIT: the root of the next session"},
     // When one thread has ended a session that makes no sense, the others end on their own until
     // the process does.

@@ -17,8 +17,8 @@ extern "C" const char* __asan_default_options() { return "detect_leaks=0"; }
 namespace postern {
 namespace {
 
-// 1 hiprio queue and 64 request queues need two messages.
-constexpr size_t kMaxChannels = 2 * kMaxMessageDescriptors;
+// 1 hiprio queue and 64 request queues.
+constexpr size_t kMaxChannels = 65;
 
 absl::StatusOr<Channel> OpenControl() {
   int type = 0;
@@ -32,40 +32,60 @@ absl::StatusOr<Channel> OpenControl() {
   return Channel(std::move(socket));
 }
 
+// Takes `descriptors` as they lie in a start message: those of a channel in the order of
+// RpcChannel::Parts.
+absl::Status OpenChannels(std::vector<UniqueFd> descriptors, RpcChannel::End end,
+                          std::vector<RpcChannel>& channels) {
+  for (size_t i = 0; i + RpcChannel::kDescriptors <= descriptors.size();
+       i += RpcChannel::kDescriptors) {
+    auto channel = RpcChannel::Open({.socket = std::move(descriptors[i]),
+                                     .memory = std::move(descriptors[i + 1]),
+                                     .doorbell = std::move(descriptors[i + 2]),
+                                     .peer_doorbell = std::move(descriptors[i + 3])},
+                                    end);
+    if (!channel.ok()) return ErrnoStatus("opening a channel", channel.errno_value());
+    channels.push_back(*std::move(channel));
+  }
+  return absl::OkStatus();
+}
+
 template <typename Start>
-absl::StatusOr<Start> Receive(const char* program) {
+absl::StatusOr<Start> Receive(const char* program, RpcChannel::End end) {
   POSTERN_TRY_ASSIGN(Channel control, OpenControl());
   Start start{{}, std::move(control), {}};
+  std::vector<UniqueFd> all;
   do {
     auto descriptors = start.control.ReceiveMessage(start.config, kMaxMessageDescriptors);
     if (!descriptors.ok()) {
       return ErrnoStatus("receiving the configuration", descriptors.errno_value());
     }
-    for (UniqueFd& socket : *descriptors) start.channels.emplace_back(std::move(socket));
+    for (UniqueFd& descriptor : *descriptors) all.push_back(std::move(descriptor));
     if (descriptors->empty()) break;
-  } while (start.channels.size() < std::min<size_t>(start.config.channels(), kMaxChannels));
+  } while (all.size() / RpcChannel::kDescriptors <
+           std::min<size_t>(start.config.channels(), kMaxChannels));
 
   const uint32_t level = start.config.common().log_level();
   if (level < static_cast<uint32_t>(LogLevel::kOff) ||
       level > static_cast<uint32_t>(LogLevel::kTrace) ||
-      start.channels.size() != start.config.channels() || start.channels.empty()) {
+      all.size() != start.config.channels() * RpcChannel::kDescriptors || all.empty()) {
     return ErrorStatus("the configuration doesn't hold together");
   }
   InitializeLogging(program, static_cast<LogLevel>(level),
                     start.config.common().syslog() ? LogTarget::kSyslog : LogTarget::kStderr);
+  POSTERN_TRY(OpenChannels(std::move(all), end, start.channels));
   return start;
 }
 
 }  // namespace
 
 absl::StatusOr<BrokerStart> ReceiveBrokerStart(const char* program) {
-  POSTERN_TRY_ASSIGN(BrokerStart start, Receive<BrokerStart>(program));
+  POSTERN_TRY_ASSIGN(BrokerStart start, Receive<BrokerStart>(program, RpcChannel::End::kBroker));
   if (start.config.threads() == 0) return ErrorStatus("the configuration has no broker threads");
   return start;
 }
 
 absl::StatusOr<WorkerStart> ReceiveWorkerStart(const char* program) {
-  return Receive<WorkerStart>(program);
+  return Receive<WorkerStart>(program, RpcChannel::End::kWorker);
 }
 
 absl::Status SendStart(Channel& control, const google::protobuf::MessageLite& config,

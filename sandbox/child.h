@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "common/channel.h"
+#include "common/rpc_channel.h"
 #include "proto/config.pb.h"
 #include "sandbox/status.h"
 
@@ -17,13 +18,13 @@ inline constexpr int kControlDescriptor = 3;
 struct BrokerStart {
   config::BrokerConfig config;
   Channel control;
-  std::vector<Channel> channels;  // config.channels() of them; hiprio first.
+  std::vector<RpcChannel> channels;  // config.channels() of them; hiprio first.
 };
 
 struct WorkerStart {
   config::WorkerConfig config;
   Channel control;
-  std::vector<Channel> channels;
+  std::vector<RpcChannel> channels;
 };
 
 // Receive the configuration and its descriptors, and initialize logging at its level; `program`

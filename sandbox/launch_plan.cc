@@ -86,6 +86,7 @@ void FillCommon(const Options& options, bool in_user_namespace, config::CommonCo
   common.set_log_level(static_cast<uint32_t>(options.log_level));
   common.set_in_user_namespace(in_user_namespace);
   common.set_syslog(options.syslog);
+  common.set_poll_us(options.poll_us);
 }
 
 void FillBroker(const Options& options, uint32_t channels, config::BrokerConfig& broker) {

@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "common/channel.h"
+#include "common/rpc_channel.h"
 #include "sandbox/child.h"
 #include "sandbox/child_process.h"
 #include "sandbox/endpoint.h"
@@ -53,18 +53,26 @@ absl::StatusOr<UniqueFd> OpenSignals() {
   return fd;
 }
 
+// Descriptors, as a start message has them.
 struct ChannelEnds {
   std::vector<UniqueFd> broker;
   std::vector<UniqueFd> worker;
 };
 
+void Append(RpcChannel::Parts parts, std::vector<UniqueFd>& to) {
+  to.push_back(std::move(parts.socket));
+  to.push_back(std::move(parts.memory));
+  to.push_back(std::move(parts.doorbell));
+  to.push_back(std::move(parts.peer_doorbell));
+}
+
 absl::StatusOr<ChannelEnds> MakeChannels(uint32_t count) {
   ChannelEnds ends;
   for (uint32_t i = 0; i < count; ++i) {
-    auto pair = Channel::CreatePair();
+    auto pair = RpcChannel::CreatePair();
     if (!pair.ok()) return ErrnoStatus("making the channels", pair.errno_value());
-    ends.broker.push_back(pair->first.TakeSocket());
-    ends.worker.push_back(pair->second.TakeSocket());
+    Append(std::move(pair->first), ends.worker);
+    Append(std::move(pair->second), ends.broker);
   }
   return ends;
 }

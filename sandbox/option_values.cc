@@ -137,6 +137,13 @@ absl::Status SetRequestQueues(std::string_view value, Options& options) {
   return absl::OkStatus();
 }
 
+absl::Status SetPollMicroseconds(std::string_view value, Options& options) {
+  const std::optional<uint32_t> poll = ParseNumber<uint32_t>(value);
+  if (!poll || *poll > kMaxPollMicroseconds) return ErrorStatus("not a number from 0 to 10000");
+  options.poll_us = *poll;
+  return absl::OkStatus();
+}
+
 absl::Status SetRlimitNofile(std::string_view value, Options& options) {
   const std::optional<uint64_t> limit = ParseNumber<uint64_t>(value);
   if (!limit) return ErrorStatus("not a number of files");

@@ -19,6 +19,7 @@ absl::Status SetTag(std::string_view value, Options& options);
 absl::Status SetLogLevel(std::string_view value, Options& options);
 absl::Status SetThreadPoolSize(std::string_view value, Options& options);
 absl::Status SetRequestQueues(std::string_view value, Options& options);
+absl::Status SetPollMicroseconds(std::string_view value, Options& options);
 absl::Status SetRlimitNofile(std::string_view value, Options& options);
 absl::Status SetMaxInodes(std::string_view value, Options& options);
 absl::Status SetSandbox(std::string_view value, Options& options);

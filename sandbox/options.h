@@ -16,6 +16,8 @@
 namespace postern {
 
 inline constexpr uint32_t kMaxRequestQueues = 64;
+// Beyond, polling costs more than it can save.
+inline constexpr uint32_t kMaxPollMicroseconds = 10'000;
 // virtio_fs_config.tag (VIRTIO 1.2, 5.11.4).
 inline constexpr size_t kMaxTagBytes = 36;
 
@@ -37,6 +39,8 @@ struct Options {
   uint32_t thread_pool_size = 0;  // 0: one per channel.
   // 1 to kMaxRequestQueues; unset: one per processor.
   std::optional<uint32_t> request_queues;
+  // 0: sleep at once. At most kMaxPollMicroseconds.
+  uint32_t poll_us = 50;
   // 0: as it is; unset: as high as it goes, to a million.
   std::optional<uint64_t> rlimit_nofile;
   // 0: no limit. Some 165 bytes each: 2.6 GiB by default, which only a guest with that many files

@@ -1,12 +1,18 @@
 #include "worker/broker_link.h"
 
+#include <google/protobuf/io/coded_stream.h>
+
+#include <algorithm>
 #include <utility>
 
 #include "common/checked.h"
+#include "common/processor.h"
 #include "worker/fuse_decode.h"
 
 namespace postern {
 namespace {
+
+using google::protobuf::io::CodedOutputStream;
 
 // As proto/rpc.proto says.
 constexpr int kMaxRequests = 64;
@@ -23,6 +29,13 @@ static_assert(kMaxForgetItems * kForgetBytes < kLargestRequest);
 static_assert(kBatchBytes + kBatchForgets * kForgetBytes + kLargestRequest + 1024 <
               kMaxMessageBytes);
 
+// A RequestBatch is its field 1, repeated, and field 2: written piece by piece (wire types 2 and
+// 5), each request is sized and written once.
+constexpr uint32_t kRequestsTag = rpc::RequestBatch::kRequestsFieldNumber << 3 | 2;
+constexpr uint32_t kProcessorTag = rpc::RequestBatch::kProcessorFieldNumber << 3 | 5;
+constexpr size_t kProcessorBytes = 1 + sizeof(uint32_t);
+static_assert(kRequestsTag < 0x80 && kProcessorTag < 0x80, "one byte each");
+
 constexpr size_t kArenaBlockBytes = 32 * 1024;
 
 std::unique_ptr<google::protobuf::Arena> MakeArena(char* block) {
@@ -34,70 +47,91 @@ std::unique_ptr<google::protobuf::Arena> MakeArena(char* block) {
 
 }  // namespace
 
-BrokerLink::BrokerLink(Channel channel)
+BrokerLink::BrokerLink(RpcChannel channel)
     : channel_(std::move(channel)),
       request_block_(std::make_unique<char[]>(kArenaBlockBytes)),
       reply_block_(std::make_unique<char[]>(kArenaBlockBytes)),
       request_arena_(MakeArena(request_block_.get())),
-      reply_arena_(MakeArena(reply_block_.get())) {
+      reply_arena_(MakeArena(reply_block_.get())),
+      message_(std::make_unique<std::byte[]>(kMaxMessageBytes)) {
+  // If it can't be set, waiting without a limit would hold up the guest: then nobody waits so.
+  can_wait_ = channel_.SetReceiveTimeout(kReplyTime).ok();
   StartBatch();
 }
 
 void BrokerLink::StartBatch() {
   request_arena_->Reset();
-  batch_ = google::protobuf::Arena::CreateMessage<rpc::RequestBatch>(request_arena_.get());
+  bytes_ = 0;
+  requests_ = 0;
   forget_ = nullptr;
   last_ = nullptr;
-  bytes_ = 0;
 }
 
-void BrokerLink::CountLast() {
-  if (last_ != nullptr) bytes_ += last_->ByteSizeLong();
+void BrokerLink::WriteLast() {
+  if (last_ != nullptr) Write(*last_);
   last_ = nullptr;
+}
+
+void BrokerLink::Write(const rpc::Request& request) {
+  const auto size = Narrow<uint32_t>(request.ByteSizeLong());
+  // Safe because std::byte and uint8_t alias everything, CanAdd() has kept room for the largest
+  // request, and ByteSizeLong() has just cached the sizes.
+  auto* const begin = reinterpret_cast<uint8_t*>(message_.get());
+  uint8_t* to = begin + bytes_;
+  to = CodedOutputStream::WriteTagToArray(kRequestsTag, to);
+  to = CodedOutputStream::WriteVarint32ToArray(size, to);
+  to = request.SerializeWithCachedSizesToArray(to);
+  bytes_ = static_cast<size_t>(to - begin);
 }
 
 rpc::Request& BrokerLink::Add(uint64_t id) {
-  CountLast();
-  last_ = batch_->add_requests();
+  WriteLast();
+  last_ = google::protobuf::Arena::CreateMessage<rpc::Request>(request_arena_.get());
   last_->set_id(id);
+  ++requests_;
+  ++unanswered_;
   return *last_;
 }
 
 void BrokerLink::RemoveLast() {
-  batch_->mutable_requests()->RemoveLast();
   last_ = nullptr;
+  --requests_;
+  --unanswered_;
 }
 
 rpc::Request& BrokerLink::Forget() {
   if (forget_ == nullptr) {
-    forget_ = batch_->add_requests();
+    forget_ = google::protobuf::Arena::CreateMessage<rpc::Request>(request_arena_.get());
     forget_->set_id(UINT64_MAX);  // Nobody answers it.
     forget_->mutable_forget();
+    ++requests_;
   }
   return *forget_;
 }
 
 bool BrokerLink::CanAdd() {
-  CountLast();
+  WriteLast();
   if (blocked_ || bytes_ > kBatchBytes) return false;
   // One place is kept for the forgets.
-  if (batch_->requests_size() >= kMaxRequests - 1) return false;
+  if (requests_ >= kMaxRequests - 1) return false;
   return forget_ == nullptr || forget_->forget().items_size() < kBatchForgets;
 }
 
 ErrnoOrVoid BrokerLink::Flush() {
-  if (forget_ != nullptr && forget_->forget().items().empty()) {
-    // Its decoder failed. An empty request is malformed, and nothing else was added after it
-    // without being counted.
-    for (int i = 0; i < batch_->requests_size(); ++i) {
-      if (batch_->mutable_requests(i) != forget_) continue;
-      batch_->mutable_requests()->DeleteSubrange(i, 1);
-      break;
-    }
-    forget_ = nullptr;
+  WriteLast();
+  // If its decoder failed it is empty, which would be malformed.
+  if (forget_ != nullptr && !forget_->forget().items().empty()) Write(*forget_);
+  forget_ = nullptr;
+  if (bytes_ == 0) {
+    StartBatch();
+    return {};
   }
-  if (batch_->requests_size() == 0) return {};
-  const ErrnoOrVoid sent = channel_.SendMessage(*batch_, {}, Channel::Wait::kDontBlock);
+  // Safe as in Write(). Not counted: if the message has to wait, more may be added to it.
+  auto* to = reinterpret_cast<uint8_t*>(message_.get()) + bytes_;
+  to = CodedOutputStream::WriteTagToArray(kProcessorTag, to);
+  CodedOutputStream::WriteLittleEndian32ToArray(CurrentProcessor(), to);
+  const ErrnoOrVoid sent =
+      channel_.Send({message_.get(), bytes_ + kProcessorBytes}, {}, Channel::Wait::kDontBlock);
   blocked_ = sent.errno_value() == EAGAIN;
   if (blocked_) return {};
   POSTERN_RETURN_IF_ERROR(sent);
@@ -105,15 +139,21 @@ ErrnoOrVoid BrokerLink::Flush() {
   return {};
 }
 
-ErrnoOr<BrokerLink::Replies> BrokerLink::Receive() {
-  POSTERN_ASSIGN_OR_RETURN(
-      ReceivedMessage message,
-      channel_.Receive(kMaxMessageDescriptors, Channel::Wait::kDontBlock, Channel::Loss::kReport));
+bool BrokerLink::shares_processor() const {
+  return can_wait_ && broker_processor_ != 0 && broker_processor_ == CurrentProcessor();
+}
+
+ErrnoOr<BrokerLink::Replies> BrokerLink::Receive(Channel::Wait wait) {
+  POSTERN_ASSIGN_OR_RETURN(ReceivedMessage message,
+                           channel_.Receive(kMaxMessageDescriptors, wait, Channel::Loss::kReport));
   reply_arena_->Reset();
   auto* batch = google::protobuf::Arena::CreateMessage<rpc::ReplyBatch>(reply_arena_.get());
   if (!batch->ParseFromArray(message.bytes.data(), Narrow<int>(message.bytes.size()))) {
     return Errno(EBADMSG);
   }
+  broker_processor_ = batch->processor();
+  // One that nobody asked for is found out, and ends everything, where it is matched.
+  unanswered_ -= std::min(unanswered_, static_cast<size_t>(batch->replies_size()));
   return Replies{batch, std::move(message.descriptors), message.descriptors_lost};
 }
 

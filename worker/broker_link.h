@@ -8,8 +8,8 @@
 #include <memory>
 #include <vector>
 
-#include "common/channel.h"
 #include "common/errno_or.h"
+#include "common/rpc_channel.h"
 #include "common/unique_fd.h"
 #include "proto/rpc.pb.h"
 
@@ -28,7 +28,10 @@ class BrokerLink {
     bool descriptors_lost = false;
   };
 
-  explicit BrokerLink(Channel channel);
+  // What a reply takes that nobody need know of before it is there.
+  static constexpr std::chrono::milliseconds kReplyTime{1};
+
+  explicit BrokerLink(RpcChannel channel);
 
   // A new request in the batch, to be filled in. Precondition: CanAdd().
   rpc::Request& Add(uint64_t id);
@@ -37,15 +40,29 @@ class BrokerLink {
   // The batch's one forget request, made at first use. Precondition: CanAdd().
   rpc::Request& Forget();
 
+  // Whether requests that Add() gave, sent or not, are without an answer: until then Receive() has
+  // nothing to give but the broker's end.
+  bool awaits_replies() const { return unanswered_ > 0; }
+  // Whether the broker, when it last answered, ran on the processor that the calling thread runs on
+  // now: it can't answer while we keep that busy.
+  bool shares_processor() const;
+
   // Whether there is room in the batch; if not, Flush() makes some unless blocked().
   bool CanAdd();
   bool blocked() const { return blocked_; }
 
   // Sends the batch, if there is one. EAGAIN isn't an error but blocked(). Else the broker is gone.
   ErrnoOrVoid Flush();
-  // What has arrived. EAGAIN: nothing. EBADMSG and EMSGSIZE: the broker broke the protocol. Else it
-  // is gone.
-  ErrnoOr<Replies> Receive();
+  // What has arrived; if `wait` is kBlock what arrives within kReplyTime. EAGAIN: nothing. EBADMSG
+  // and EMSGSIZE: the broker broke the protocol. Else it is gone.
+  ErrnoOr<Replies> Receive(Channel::Wait wait = Channel::Wait::kDontBlock);
+
+  // The socket has an event: maybe the broker is gone.
+  void PeerMayBeGone() { channel_.PeerMayBeGone(); }
+  // Around a sleep that the broker's doorbell ends; see RpcChannel.
+  bool PrepareToSleep() { return channel_.PrepareToSleep(); }
+  void Awake() { channel_.Awake(); }
+  bool has_memory() const { return channel_.has_memory(); }
 
   // To poll: for reading, and for writing while blocked().
   int fd() const { return channel_.fd(); }
@@ -53,19 +70,25 @@ class BrokerLink {
  private:
   // Makes an empty batch, giving back the memory of the last one.
   void StartBatch();
-  // Adds the size of last_, which is filled in by now, to bytes_.
-  void CountLast();
+  // Writes last_, which is filled in by now, into the message.
+  void WriteLast();
+  void Write(const rpc::Request& request);
 
-  Channel channel_;
+  RpcChannel channel_;
   // Initial blocks, so that the arenas allocate nothing for batches of the usual size.
   std::unique_ptr<char[]> request_block_;
   std::unique_ptr<char[]> reply_block_;
   std::unique_ptr<google::protobuf::Arena> request_arena_;
   std::unique_ptr<google::protobuf::Arena> reply_arena_;
-  rpc::RequestBatch* batch_ = nullptr;
-  rpc::Request* forget_ = nullptr;  // In batch_, or null.
-  rpc::Request* last_ = nullptr;    // What Add() gave last, if it isn't counted yet.
-  size_t bytes_ = 0;                // Of what Add() gave before that.
+  // The message: a RequestBatch, as far as it is written.
+  std::unique_ptr<std::byte[]> message_;  // kMaxMessageBytes
+  size_t bytes_ = 0;
+  int requests_ = 0;                // Written, or in forget_ or last_.
+  rpc::Request* forget_ = nullptr;  // Of this batch and not written yet, or null.
+  rpc::Request* last_ = nullptr;    // What Add() gave last, if it isn't written yet.
+  bool can_wait_ = false;
+  size_t unanswered_ = 0;
+  uint32_t broker_processor_ = 0;  // CurrentProcessor()
   bool blocked_ = false;
 };
 

@@ -17,8 +17,8 @@ constexpr size_t kMaxIoThreads = 16;
 // of its messages, the descriptors of one message of the broker's, the I/O threads' (FLUSH), and a
 // margin.
 constexpr size_t kProcessDescriptors = 32 + 2 * kMaxMessageDescriptors + kMaxIoThreads;
-// Channel and wake; kick, call and error, and what replaces them.
-constexpr size_t kQueueDescriptors = 8;
+// Channel, doorbell and the broker's; kick, call and error, and what replaces them.
+constexpr size_t kQueueDescriptors = 9;
 
 // How many files the guest may have open: what FLUSH and a new connection's memory need is set
 // aside, so that a guest at the limit only can't open more. At least one.
@@ -31,10 +31,15 @@ size_t OpenFileLimit(size_t queues) {
 
 }  // namespace
 
-ErrnoOr<std::unique_ptr<FuseDevice>> FuseDevice::Create(std::vector<Channel> channels,
+ErrnoOr<std::unique_ptr<FuseDevice>> FuseDevice::Create(std::vector<RpcChannel> channels,
                                                         const FuseOptions& options) {
+  // What wakes a queue's thread, whoever has something for it.
   std::vector<EventFd> wakes;
-  for (size_t i = 0; i < channels.size(); ++i) {
+  for (RpcChannel& channel : channels) {
+    if (channel.has_memory()) {
+      wakes.push_back(channel.TakeDoorbell());
+      continue;
+    }
     POSTERN_ASSIGN_OR_RETURN(EventFd wake, EventFd::Create());
     wakes.push_back(std::move(wake));
   }

@@ -5,8 +5,8 @@
 #include <memory>
 #include <vector>
 
-#include "common/channel.h"
 #include "common/errno_or.h"
+#include "common/rpc_channel.h"
 #include "worker/device_queue.h"
 #include "worker/fuse_queue.h"
 #include "worker/io_pool.h"
@@ -23,7 +23,7 @@ class FuseDevice : public Device {
   ~FuseDevice() override;
 
   // One queue per channel, at least 2.
-  static ErrnoOr<std::unique_ptr<FuseDevice>> Create(std::vector<Channel> channels,
+  static ErrnoOr<std::unique_ptr<FuseDevice>> Create(std::vector<RpcChannel> channels,
                                                      const FuseOptions& options);
 
   size_t queue_count() const override { return queues_.size(); }

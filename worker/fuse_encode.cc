@@ -25,12 +25,12 @@ void FillAttributes(const rpc::Attributes& from, fuse_attr& to) {
   to.ino = from.ino();
   to.size = from.size();
   to.blocks = from.blocks();
-  to.atime = static_cast<uint64_t>(from.atime().seconds());
-  to.mtime = static_cast<uint64_t>(from.mtime().seconds());
-  to.ctime = static_cast<uint64_t>(from.ctime().seconds());
-  to.atimensec = from.atime().nanoseconds();
-  to.mtimensec = from.mtime().nanoseconds();
-  to.ctimensec = from.ctime().nanoseconds();
+  to.atime = static_cast<uint64_t>(from.atime_seconds());
+  to.mtime = static_cast<uint64_t>(from.mtime_seconds());
+  to.ctime = static_cast<uint64_t>(from.ctime_seconds());
+  to.atimensec = from.atime_nanoseconds();
+  to.mtimensec = from.mtime_nanoseconds();
+  to.ctimensec = from.ctime_nanoseconds();
   to.mode = from.mode();
   to.nlink = from.nlink();
   to.uid = from.uid();
@@ -52,8 +52,8 @@ fuse_entry_out MakeEntry(const EncodeContext& context, const rpc::Entry& entry) 
   return out;
 }
 
-FuseStatxTime MakeTime(const rpc::Timestamp& time) {
-  return {.seconds = time.seconds(), .nanoseconds = time.nanoseconds(), .reserved = 0};
+FuseStatxTime MakeTime(int64_t seconds, uint32_t nanoseconds) {
+  return {.seconds = seconds, .nanoseconds = nanoseconds, .reserved = 0};
 }
 
 void AppendDirent(const rpc::DirectoryListing::Item& item, FusePayload& payload) {
@@ -106,12 +106,12 @@ ErrnoOrVoid EncodeStatx(const EncodeContext& context, const rpc::Reply& reply,
   out.stat.ino = from.ino();
   out.stat.size = from.size();
   out.stat.blocks = from.blocks();
-  out.stat.atime = MakeTime(from.atime());
-  out.stat.ctime = MakeTime(from.ctime());
-  out.stat.mtime = MakeTime(from.mtime());
+  out.stat.atime = MakeTime(from.atime_seconds(), from.atime_nanoseconds());
+  out.stat.ctime = MakeTime(from.ctime_seconds(), from.ctime_nanoseconds());
+  out.stat.mtime = MakeTime(from.mtime_seconds(), from.mtime_nanoseconds());
   if (from.has_birth_time()) {
     out.stat.mask |= STATX_BTIME;
-    out.stat.btime = MakeTime(from.birth_time());
+    out.stat.btime = MakeTime(from.birth_time().seconds(), from.birth_time().nanoseconds());
   }
   out.stat.rdev_major = from.rdev_major();
   out.stat.rdev_minor = from.rdev_minor();

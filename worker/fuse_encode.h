@@ -24,24 +24,40 @@ namespace postern {
 // A reply's payload, without its header. Reused from reply to reply.
 class FusePayload {
  public:
-  void Clear() { bytes_.clear(); }
+  void Clear() { size_ = kHeaderBytes; }
   template <typename T>
   void Append(const T& value) {
     static_assert(std::is_trivially_copyable_v<T>);
-    AppendBytes(std::as_bytes(std::span(&value, 1)));
+    std::memcpy(Grow(sizeof(T)), &value, sizeof(T));
   }
   void AppendBytes(std::span<const std::byte> bytes) {
-    bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
+    if (!bytes.empty()) std::memcpy(Grow(bytes.size()), bytes.data(), bytes.size());
   }
   // Zeros up to the next multiple of kFuseRecordAlignment.
   void Align() {
-    bytes_.resize((bytes_.size() + kFuseRecordAlignment - 1) / kFuseRecordAlignment *
-                  kFuseRecordAlignment);
+    const size_t odd = size_ % kFuseRecordAlignment;  // The header's size is a multiple.
+    if (odd != 0) std::memset(Grow(kFuseRecordAlignment - odd), 0, kFuseRecordAlignment - odd);
   }
-  std::span<const std::byte> bytes() const { return bytes_; }
+  std::span<const std::byte> bytes() const { return {&bytes_[kHeaderBytes], size_ - kHeaderBytes}; }
+  // Header and payload in one piece, as the guest gets them.
+  std::span<const std::byte> WithHeader(const fuse_out_header& header) {
+    std::memcpy(bytes_.data(), &header, kHeaderBytes);
+    return {bytes_.data(), size_};
+  }
 
  private:
-  std::vector<std::byte> bytes_;
+  static constexpr size_t kHeaderBytes = sizeof(fuse_out_header);
+  static_assert(kHeaderBytes % kFuseRecordAlignment == 0);
+
+  std::byte* Grow(size_t size) {
+    const size_t at = size_;
+    size_ += size;
+    if (size_ > bytes_.size()) bytes_.resize(2 * size_);
+    return &bytes_[at];
+  }
+
+  std::vector<std::byte> bytes_ = std::vector<std::byte>(4096);  // size_ of them count.
+  size_t size_ = kHeaderBytes;
 };
 
 // What an encoder may know besides the broker's answer.

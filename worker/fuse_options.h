@@ -2,6 +2,7 @@
 #ifndef POSTERN_WORKER_FUSE_OPTIONS_H_
 #define POSTERN_WORKER_FUSE_OPTIONS_H_
 
+#include <chrono>
 #include <cstdint>
 
 #include "proto/config.pb.h"
@@ -30,6 +31,8 @@ struct FuseOptions {
   bool allow_mmap = false;
   bool killpriv_v2 = false;
   bool announce_submounts = true;
+  // How long a queue's thread looks for work before it sleeps, at the most.
+  std::chrono::microseconds poll_budget{0};
 };
 
 FuseOptions MakeFuseOptions(const config::WorkerConfig& config);

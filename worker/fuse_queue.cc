@@ -14,8 +14,10 @@ namespace {
 // The largest argument part, without a WRITE's data: twice an extended attribute's largest value.
 constexpr size_t kMaxArgumentBytes = 128 * 1024;
 
-// Requests taken in one pass before replies are looked at again.
+// Requests taken in one pass, and data moved, before replies are looked at and the driver is
+// notified again.
 constexpr int kRequestsPerPass = 64;
+constexpr size_t kBytesPerPass = 64 * 1024;
 
 // The ids of the requests that the queue makes on its own account. PendingRequest's have a slot in
 // their low half.
@@ -33,20 +35,29 @@ bool AwaitsBroker(const PendingRequest& request) {
          (request.operation->route == FuseRoute::kFile && request.file.at_broker);
 }
 
+fuse_out_header MakeHeader(const PendingRequest& request, int error, size_t payload_bytes) {
+  fuse_out_header header{};
+  header.len = Narrow<uint32_t>(sizeof(header) + payload_bytes);
+  header.error = -error;
+  header.unique = request.header.unique;
+  return header;
+}
+
 bool CarriesDescriptor(const rpc::Reply& reply, const PendingRequest& request) {
   return reply.has_created() || (reply.has_opened() && request.operation->opcode == FUSE_OPEN);
 }
 
 }  // namespace
 
-FuseQueue::FuseQueue(FuseShared& shared, Channel channel, const EventFd& wake)
+FuseQueue::FuseQueue(FuseShared& shared, RpcChannel channel, const EventFd& wake)
     : shared_(shared),
       wake_(wake),
       link_(std::move(channel)),
       arguments_(std::make_unique<std::byte[]>(kMaxArgumentBytes)) {}
 
 bool FuseQueue::TakeRequests(Virtqueue& virtqueue) {
-  for (int i = 0; i < kRequestsPerPass; ++i) {
+  moved_bytes_ = 0;
+  for (int i = 0; i < kRequestsPerPass && moved_bytes_ < kBytesPerPass; ++i) {
     if (!link_.CanAdd()) {
       // A failure shows again, and is handled, where replies are taken.
       if (!link_.Flush().ok() || link_.blocked()) return false;
@@ -54,9 +65,11 @@ bool FuseQueue::TakeRequests(Virtqueue& virtqueue) {
     PendingRequest& request = requests_.Take();
     switch (virtqueue.Pop(request.chain)) {
       case Virtqueue::PopResult::kChain:
+        ++progress_;
         Handle(virtqueue, request);
         break;
       case Virtqueue::PopResult::kFailed:
+        ++progress_;
         requests_.Return(request);
         break;
       case Virtqueue::PopResult::kEmpty:
@@ -115,8 +128,9 @@ void FuseQueue::Handle(Virtqueue& virtqueue, PendingRequest& request) {
   } else if (request.operation->route == FuseRoute::kFile) {
     Finish(virtqueue, request);
   } else if (request.operation->route == FuseRoute::kInitialize) {
-    if (!ReplyPayload(virtqueue, request,
-                      std::as_bytes(std::span(&request.negotiation.reply, 1)))) {
+    payload_.Clear();
+    payload_.Append(request.negotiation.reply);
+    if (!ReplyPayload(virtqueue, request)) {
       ReplyError(virtqueue, request, Errno(EIO));
     }
   } else {
@@ -172,6 +186,7 @@ ErrnoOr<FuseQueue::Outcome> FuseQueue::StartFileOperation(PendingRequest& reques
     return Outcome::kPending;
   }
   if (Advance(request.file, request.chain, Blocking::kAvoid, ranges_) == FileProgress::kDone) {
+    moved_bytes_ += request.file.size;
     return Outcome::kComplete;
   }
   shared_.io_pool->Submit(request);
@@ -194,11 +209,13 @@ ErrnoOr<FuseQueue::Outcome> FuseQueue::StartInitialize(PendingRequest& request,
   return Outcome::kPending;
 }
 
-ErrnoOrVoid FuseQueue::TakeReplies(Virtqueue* virtqueue) {
+ErrnoOrVoid FuseQueue::TakeReplies(Virtqueue* virtqueue, Channel::Wait wait) {
   while (true) {
-    auto received = link_.Receive();
+    auto received = link_.Receive(wait);
+    wait = Channel::Wait::kDontBlock;
     if (received.errno_value() == EAGAIN) return {};
     if (!received.ok()) return received.error();
+    ++progress_;
     size_t next_descriptor = 0;
     for (const rpc::Reply& reply : received->batch->replies()) {
       if (reply.id() == kEndSessionId && ending_session_) {
@@ -223,6 +240,7 @@ ErrnoOrVoid FuseQueue::TakeReplies(Virtqueue* virtqueue) {
       OnReply(*virtqueue, *request, reply, std::move(descriptor));
     }
     if (next_descriptor != received->descriptors.size()) return Errno(EBADMSG);
+    if (!link_.awaits_replies()) return {};
   }
 }
 
@@ -260,7 +278,7 @@ void FuseQueue::OnReply(Virtqueue& virtqueue, PendingRequest& request, const rpc
       return;
     }
   }
-  if (ReplyPayload(virtqueue, request, payload_.bytes())) return;
+  if (ReplyPayload(virtqueue, request)) return;
   UndoReply(request, reply);
   ReplyError(virtqueue, request, Errno(EIO));
 }
@@ -324,18 +342,23 @@ ErrnoOrVoid FuseQueue::Flush() {
 void FuseQueue::PostCompletion(PendingRequest& request) {
   absl::MutexLock lock(&mutex_);
   posted_.push_back(&request);
+  has_posted_.store(true, std::memory_order_release);
   // Under the lock (it doesn't block): once the queue's thread has seen the completion, it may
   // stop, and what `wake_` refers to may go.
   if (posted_.size() == 1) wake_.Signal();
 }
 
 void FuseQueue::TakeCompletions(Virtqueue* virtqueue) {
+  if (!has_posted_.load(std::memory_order_relaxed) ||
+      !has_posted_.exchange(false, std::memory_order_acquire))
+    return;
   {
     absl::MutexLock lock(&mutex_);
     completed_.swap(posted_);
   }
   // A request in the pool keeps its ring from being given back, so there is a virtqueue if there is
   // a completion.
+  progress_ += completed_.size();
   for (PendingRequest* request : completed_) Finish(*virtqueue, *request);
   completed_.clear();
 }
@@ -359,7 +382,7 @@ void FuseQueue::Finish(Virtqueue& virtqueue, PendingRequest& request) {
   if (request.operation->encode_file != nullptr) {
     request.operation->encode_file(operation, payload_);
   }
-  if (!ReplyPayload(virtqueue, request, payload_.bytes())) {
+  if (!ReplyPayload(virtqueue, request)) {
     ReplyError(virtqueue, request, Errno(EIO));
   }
 }
@@ -376,20 +399,15 @@ void FuseQueue::EndSession() {
 }
 
 bool FuseQueue::WriteHeader(PendingRequest& request, int error, size_t payload_bytes) {
-  fuse_out_header out{};
-  out.len = Narrow<uint32_t>(sizeof(out) + payload_bytes);
-  out.error = -error;
-  out.unique = request.header.unique;
+  const fuse_out_header out = MakeHeader(request, error, payload_bytes);
   return request.chain.CopyToGuest(0, std::as_bytes(std::span(&out, 1)));
 }
 
-bool FuseQueue::ReplyPayload(Virtqueue& virtqueue, PendingRequest& request,
-                             std::span<const std::byte> payload) {
-  const size_t total = sizeof(fuse_out_header) + payload.size();
-  if (total > request.chain.writable_bytes()) return false;
-  if (!WriteHeader(request, 0, payload.size())) return false;
-  if (!request.chain.CopyToGuest(sizeof(fuse_out_header), payload)) return false;
-  Complete(virtqueue, request, Narrow<uint32_t>(total));
+bool FuseQueue::ReplyPayload(Virtqueue& virtqueue, PendingRequest& request) {
+  const std::span<const std::byte> reply =
+      payload_.WithHeader(MakeHeader(request, 0, payload_.bytes().size()));
+  if (!request.chain.CopyToGuest(0, reply)) return false;
+  Complete(virtqueue, request, Narrow<uint32_t>(reply.size()));
   return true;
 }
 
@@ -402,6 +420,7 @@ void FuseQueue::ReplyError(Virtqueue& virtqueue, PendingRequest& request, Errno 
 
 void FuseQueue::Complete(Virtqueue& virtqueue, PendingRequest& request, uint32_t written) {
   virtqueue.Push(request.chain.head(), written);
+  virtqueue.Show();
   requests_.Return(request);
 }
 

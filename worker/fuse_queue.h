@@ -5,15 +5,17 @@
 #include <absl/base/thread_annotations.h>
 #include <absl/synchronization/mutex.h>
 
+#include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <memory>
 #include <span>
 #include <vector>
 
-#include "common/channel.h"
 #include "common/errno_or.h"
 #include "common/event_fd.h"
+#include "common/rpc_channel.h"
 #include "worker/broker_link.h"
 #include "worker/fuse_encode.h"
 #include "worker/fuse_session.h"
@@ -38,14 +40,18 @@ struct FuseShared {
 class FuseQueue {
  public:
   // `wake` is signalled by PostCompletion(); it outlives the queue.
-  FuseQueue(FuseShared& shared, Channel channel, const EventFd& wake);
+  FuseQueue(FuseShared& shared, RpcChannel channel, const EventFd& wake);
+
+  // Counts what has been taken so far, from the ring, the broker and the I/O pool.
+  uint64_t progress() const { return progress_; }
 
   // Takes up to a batch of requests from `virtqueue`, and does or asks for what they want. Returns
-  // whether there may be more.
+  // whether there may be more. What is answered at once is visible in the ring, but nobody has been
+  // notified of it.
   bool TakeRequests(Virtqueue& virtqueue);
   // Answers what the broker and the I/O pool have finished. Fails if the broker is gone or broke
   // the protocol: then nothing can go on.
-  ErrnoOrVoid TakeReplies(Virtqueue* virtqueue);
+  ErrnoOrVoid TakeReplies(Virtqueue* virtqueue, Channel::Wait wait = Channel::Wait::kDontBlock);
   void TakeCompletions(Virtqueue* virtqueue);
   // Sends what was gathered for the broker.
   ErrnoOrVoid Flush();
@@ -55,6 +61,7 @@ class FuseQueue {
   bool session_ended() const { return !ending_session_; }
 
   const BrokerLink& link() const { return link_; }
+  BrokerLink& link() { return link_; }
 
   // From an I/O pool thread: `request`'s file operation is done.
   void PostCompletion(PendingRequest& request) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -84,15 +91,16 @@ class FuseQueue {
   // Each ends the request. A reply that doesn't fit the guest's buffer becomes EIO.
   void Complete(Virtqueue& virtqueue, PendingRequest& request, uint32_t written);
   void ReplyError(Virtqueue& virtqueue, PendingRequest& request, Errno error);
-  // False, and not ended, if `payload` doesn't fit.
-  [[nodiscard]] bool ReplyPayload(Virtqueue& virtqueue, PendingRequest& request,
-                                  std::span<const std::byte> payload);
+  // False, and not ended, if payload_ doesn't fit.
+  [[nodiscard]] bool ReplyPayload(Virtqueue& virtqueue, PendingRequest& request);
   bool WriteHeader(PendingRequest& request, int error, size_t payload_bytes);
 
   FuseShared& shared_;
   const EventFd& wake_;
   BrokerLink link_;
   PendingRequests requests_{this};
+  uint64_t progress_ = 0;
+  size_t moved_bytes_ = 0;  // By file operations of this pass.
   bool ending_session_ = false;
   // What waits for room in the batch: parts of file operations, and lookups and open files whose
   // reply never reached the guest, which therefore won't forget and release them.
@@ -107,6 +115,8 @@ class FuseQueue {
   std::vector<iovec> ranges_;
   std::vector<PendingRequest*> completed_;
 
+  // Whether TakeCompletions() has anything to take: spares it the lock.
+  std::atomic<bool> has_posted_ = false;
   absl::Mutex mutex_;
   std::vector<PendingRequest*> posted_ ABSL_GUARDED_BY(mutex_);
 };

@@ -62,15 +62,19 @@ ErrnoOr<std::shared_ptr<const MemoryTable>> MemoryTable::Without(
   return std::shared_ptr<const MemoryTable>(new MemoryTable(std::move(rest)));
 }
 
-const MemoryRegion* MemoryTable::Find(GuestAddress address) const {
+MemoryTable::MemoryTable(Regions regions) : regions_(std::move(regions)) {
+  for (const auto& region : regions_) {
+    spans_.push_back({region->guest_begin(), region->size(), region->host()});
+  }
+}
+
+const MemoryTable::Span* MemoryTable::Find(uint64_t address) const {
   const auto next =
-      std::upper_bound(regions_.begin(), regions_.end(), address.value(),
-                       [](uint64_t value, const std::shared_ptr<const MemoryRegion>& region) {
-                         return value < region->guest_begin();
-                       });
-  if (next == regions_.begin()) return nullptr;
-  const MemoryRegion* const region = std::prev(next)->get();
-  return address.value() - region->guest_begin() < region->size() ? region : nullptr;
+      std::upper_bound(spans_.begin(), spans_.end(), address,
+                       [](uint64_t value, const Span& span) { return value < span.guest_begin; });
+  if (next == spans_.begin()) return nullptr;
+  const Span& span = *std::prev(next);
+  return address - span.guest_begin < span.size ? &span : nullptr;
 }
 
 bool MemoryTable::Translate(GuestAddress address, uint64_t size, std::vector<iovec>& ranges) const {
@@ -78,14 +82,14 @@ bool MemoryTable::Translate(GuestAddress address, uint64_t size, std::vector<iov
   uint64_t position = address.value();
   uint64_t left = size;
   while (left > 0) {
-    const MemoryRegion* const region = Find(GuestAddress(position));
-    if (region == nullptr) {
+    const Span* const span = Find(position);
+    if (span == nullptr) {
       ranges.resize(before);
       return false;
     }
-    const uint64_t offset = position - region->guest_begin();
-    const uint64_t length = std::min(left, region->size() - offset);
-    ranges.push_back({region->host() + offset, length});
+    const uint64_t offset = position - span->guest_begin;
+    const uint64_t length = std::min(left, span->size - offset);
+    ranges.push_back({span->host + offset, length});
     position += length;  // Doesn't wrap: no region reaches 2^64.
     left -= length;
   }

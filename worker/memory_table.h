@@ -56,13 +56,21 @@ class MemoryTable {
  private:
   using Regions = std::vector<std::shared_ptr<const MemoryRegion>>;
 
-  explicit MemoryTable(Regions regions) : regions_(std::move(regions)) {}
+  // What translation needs of a region, close together.
+  struct Span {
+    uint64_t guest_begin;
+    uint64_t size;
+    std::byte* host;
+  };
+
+  explicit MemoryTable(Regions regions);
   // Maps `region` and puts it in its place among `regions`. Errors as With().
   static ErrnoOrVoid Insert(const NewRegion& region, Regions& regions);
   // The region that holds `address`, or null.
-  const MemoryRegion* Find(GuestAddress address) const;
+  const Span* Find(uint64_t address) const;
 
-  const Regions regions_;  // By guest address, ascending; no two overlap in either address space.
+  const Regions regions_;    // By guest address, ascending; no two overlap in either address space.
+  std::vector<Span> spans_;  // The same, in the same order; constant, too.
 };
 
 }  // namespace postern

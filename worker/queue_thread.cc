@@ -48,9 +48,10 @@ UniqueFd MakeNonBlocking(UniqueFd fd) {
 
 }  // namespace
 
-QueueThread::QueueThread(FuseShared& shared, Channel channel, EventFd wake, std::string name)
+QueueThread::QueueThread(FuseShared& shared, RpcChannel channel, EventFd wake, std::string name)
     : wake_(std::move(wake)),
       fuse_(shared, std::move(channel), wake_),
+      poll_(shared.options.poll_budget),
       name_(std::move(name)),
       thread_([this] { Run(); }) {
   // Returns when the thread is in its loop: what a thread needs to start must not meet the seccomp
@@ -91,6 +92,7 @@ DeviceQueue::Ring QueueThread::Execute(Command command) {
   absl::MutexLock lock(&mutex_);
   waiting_ = std::move(command);
   begun_ = false;
+  commanded_.store(true, std::memory_order_release);
   wake_.Signal();
   mutex_.Await(absl::Condition(this, &QueueThread::CommandDoneLocked));
   waiting_.fd.Reset();  // What SetCall() or SetError() replaced.
@@ -98,6 +100,9 @@ DeviceQueue::Ring QueueThread::Execute(Command command) {
 }
 
 bool QueueThread::BeginCommand() {
+  if (!commanded_.load(std::memory_order_relaxed) ||
+      !commanded_.exchange(false, std::memory_order_acquire))
+    return true;
   absl::MutexLock lock(&mutex_);
   if (begun_ || waiting_.action == Action::kNone) return true;
   begun_ = true;
@@ -159,10 +164,11 @@ bool QueueThread::drained() const {
 void QueueThread::Run() {
   pthread_setname_np(pthread_self(), name_.c_str());
   WarmUpThread();
+  bool await_reply = false;
   while (BeginCommand()) {
-    if (const ErrnoOrVoid taken = fuse_.TakeReplies(ring_.virtqueue.get()); !taken.ok()) {
-      EndProcess(taken.error());
-    }
+    const uint64_t progress = fuse_.progress();
+    TakeReplies(await_reply ? Channel::Wait::kBlock : Channel::Wait::kDontBlock);
+    const bool reply_is_late = await_reply && fuse_.progress() == progress;
     fuse_.TakeCompletions(ring_.virtqueue.get());
     bool more = false;
     if (serving() && !fuse_.link().blocked()) more = fuse_.TakeRequests(*ring_.virtqueue);
@@ -170,8 +176,25 @@ void QueueThread::Run() {
     PublishUsed();
     ReportBroken();
     EndCommand();
-    if (!more) Wait();
+    if (more) continue;
+    if (fuse_.progress() != progress) poll_.Busy();
+    // Where the broker needs this processor for its answer, nothing but the answer is waited for.
+    // If that takes long, for all.
+    const bool broker_waits = BrokerNeedsProcessor();
+    await_reply = broker_waits && !reply_is_late && !fuse_.link().blocked();
+    if (!await_reply && (broker_waits || !poll_.Again())) Wait();
   }
+}
+
+bool QueueThread::BrokerNeedsProcessor() const {
+  return fuse_.link().awaits_replies() && fuse_.link().shares_processor();
+}
+
+void QueueThread::TakeReplies(Channel::Wait wait) {
+  if (!fuse_.link().awaits_replies() && !channel_readable_) return;
+  channel_readable_ = false;
+  const ErrnoOrVoid taken = fuse_.TakeReplies(ring_.virtqueue.get(), wait);
+  if (!taken.ok()) EndProcess(taken.error());
 }
 
 void QueueThread::PublishUsed() {
@@ -192,6 +215,7 @@ void QueueThread::ReportBroken() {
 void QueueThread::Wait() {
   const bool ring_wanted = serving() && !fuse_.link().blocked();
   if (ring_wanted && ring_.virtqueue->EnableNotification()) return;
+  if (!fuse_.link().PrepareToSleep()) return fuse_.link().Awake();
   const short channel_events = static_cast<short>(POLLIN | (fuse_.link().blocked() ? POLLOUT : 0));
   std::array<pollfd, 3> watched{{
       {wake_.fd(), POLLIN, 0},
@@ -203,6 +227,11 @@ void QueueThread::Wait() {
     LOG(FATAL) << "poll: " << Errno::Last().Message();
   }
   if (watched[0].revents != 0) wake_.Drain();
+  fuse_.link().Awake();
+  if (watched[1].revents != 0) {
+    channel_readable_ = true;
+    fuse_.link().PeerMayBeGone();
+  }
   if (watched[2].revents != 0) TakeKick(watched[2].revents);
   if (ring_wanted) ring_.virtqueue->DisableNotification();
 }

@@ -5,12 +5,14 @@
 #include <absl/base/thread_annotations.h>
 #include <absl/synchronization/mutex.h>
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <thread>
 
-#include "common/channel.h"
+#include "common/adaptive_poll.h"
 #include "common/event_fd.h"
+#include "common/rpc_channel.h"
 #include "common/unique_fd.h"
 #include "worker/device_queue.h"
 #include "worker/fuse_queue.h"
@@ -23,7 +25,7 @@ namespace postern {
 class QueueThread : public DeviceQueue {
  public:
   // Starts the thread. `shared` outlives it. `name` is at most 15 bytes.
-  QueueThread(FuseShared& shared, Channel channel, EventFd wake, std::string name);
+  QueueThread(FuseShared& shared, RpcChannel channel, EventFd wake, std::string name);
   ~QueueThread() override;
 
   // DeviceQueue. Each returns when the thread has done it.
@@ -68,8 +70,12 @@ class QueueThread : public DeviceQueue {
 
   // Whether requests are to be taken from the ring now.
   bool serving() const;
+  // Whether to look for work would only keep the broker from doing its own.
+  bool BrokerNeedsProcessor() const;
   // Whether nothing taken from the ring is unanswered.
   bool drained() const;
+  // Takes what the broker has answered, if it can have.
+  void TakeReplies(Channel::Wait wait);
   void PublishUsed();
   void ReportBroken();
   // Sleeps until there is something to do.
@@ -80,15 +86,20 @@ class QueueThread : public DeviceQueue {
   // The thread's own.
   const EventFd wake_;
   FuseQueue fuse_;
+  AdaptivePoll poll_;
   const std::string name_;
   Ring ring_;
   bool enabled_ = false;
   bool draining_ = false;  // kStop or kDisable is under way.
   bool broken_reported_ = false;
-  bool kick_ended_ = false;  // Nobody can kick any more.
+  bool kick_ended_ = false;        // Nobody can kick any more.
+  bool channel_readable_ = false;  // When last waited for.
   UniqueFd call_;
   UniqueFd error_;
   Action current_ = Action::kNone;
+
+  // Whether BeginCommand() has anything to look at: spares it the lock.
+  std::atomic<bool> commanded_ = false;
 
   absl::Mutex mutex_;
   Command waiting_ ABSL_GUARDED_BY(mutex_);     // kNone once it is done.

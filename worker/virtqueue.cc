@@ -22,6 +22,7 @@ Virtqueue::Virtqueue(const VirtqueueSettings& settings, const SplitRing& ring,
       next_avail_(settings.next_avail),
       seen_avail_(settings.next_avail),
       used_(ring_.LoadUsedIndex()),
+      decided_(used_),
       is_in_flight_(settings.size) {
   // 2.7.10.1: with EVENT_IDX the flags must be 0. A ring may have run without it before.
   if (settings_.event_index) ring_.StoreUsedFlags(0);
@@ -92,12 +93,18 @@ void Virtqueue::Push(uint16_t head, uint32_t written) {
   ++staged_;
 }
 
-bool Virtqueue::Publish() {
-  if (broken_ || staged_ == 0) return false;
-  const uint16_t before = used_;
+void Virtqueue::Show() {
+  if (broken_ || staged_ == 0) return;
   used_ = static_cast<uint16_t>(used_ + staged_);
   staged_ = 0;
   ring_.StoreUsedIndex(used_);
+}
+
+bool Virtqueue::Publish() {
+  Show();
+  if (broken_ || decided_ == used_) return false;
+  const uint16_t before = decided_;
+  decided_ = used_;
   // 2.7.13.4.1, 2.7.7.1: the driver writes what it wants and then looks at the index, we write the
   // index and then look at what it wants. Without a full fence on both sides each may miss the
   // other, and a completion waits forever.

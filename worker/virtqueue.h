@@ -44,11 +44,14 @@ class Virtqueue {
   PopResult Pop(DescriptorChain& chain);
 
   // Stages a used element: `written` bytes of the writable part, from its start. Any thread's order
-  // of heads is fine. The guest doesn't see it before Publish(). A head that isn't in flight is
-  // ignored.
+  // of heads is fine. The guest doesn't see it before Show() or Publish(). A head that isn't in
+  // flight is ignored.
   void Push(uint16_t head, uint32_t written);
-  // Makes the staged elements visible. Returns whether the driver wants to be notified of them
-  // (VIRTIO 1.2, 2.7.7). Does nothing, and returns false, if nothing is staged.
+  // Makes the staged elements visible: a driver that looks at the ring goes on with them while we
+  // work on others. Publish() must follow, or one that sleeps isn't woken.
+  void Show();
+  // Show(), and returns whether the driver wants to be notified of what has become visible since
+  // the last call (VIRTIO 1.2, 2.7.7). False if that is nothing.
   bool Publish();
 
   // Asks the driver for no notifications until EnableNotification(). A hint: kicks may come all the
@@ -84,6 +87,7 @@ class Virtqueue {
   uint16_t next_avail_;  // Free-running, as all indices here; compared by 16-bit subtraction only.
   uint16_t seen_avail_;  // The driver's index when last looked at; never behind next_avail_.
   uint16_t used_;        // What the guest sees as used.idx.
+  uint16_t decided_;     // used_ when it was last decided whether to notify.
   uint32_t staged_ = 0;  // Elements written behind used_ and not yet published.
   // Invariant: in_flight_ + staged_ <= size, so that the used ring can't overrun itself.
   uint32_t in_flight_ = 0;

@@ -97,8 +97,8 @@ TEST_F(NamespaceOperationsTest, LookupAnswersTheEntry) {
   EXPECT_EQ(attributes.nlink(), 1u);
   EXPECT_EQ(attributes.uid(), status.st_uid);
   EXPECT_EQ(attributes.gid(), status.st_gid);
-  EXPECT_EQ(attributes.mtime().seconds(), status.st_mtim.tv_sec);
-  EXPECT_EQ(attributes.mtime().nanoseconds(), static_cast<uint32_t>(status.st_mtim.tv_nsec));
+  EXPECT_EQ(attributes.mtime_seconds(), status.st_mtim.tv_sec);
+  EXPECT_EQ(attributes.mtime_nanoseconds(), static_cast<uint32_t>(status.st_mtim.tv_nsec));
   EXPECT_EQ(attributes.block_size(), static_cast<uint32_t>(status.st_blksize));
   EXPECT_FALSE(reply_.entry().is_submount());
 }

@@ -45,7 +45,7 @@ class ServiceTest : public testing::Test {
   void StartService(absl::Duration send_timeout = absl::Seconds(10)) {
     service_.reset();
     worker_.clear();
-    std::vector<Channel> ends;
+    std::vector<RpcChannel> ends;
     for (size_t i = 0; i < kChannels; ++i) {
       auto pair = *Channel::CreatePair();
       ends.push_back(std::move(pair.first));
@@ -54,6 +54,7 @@ class ServiceTest : public testing::Test {
     BrokerServiceOptions options;
     options.threads = 3;
     options.send_timeout = send_timeout;
+    options.reply_delay = std::chrono::hours(1);  // What goes into a message is then certain.
     options.on_failure = [this] {
       ++failures_;
       failed_.Notify();

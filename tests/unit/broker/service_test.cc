@@ -241,7 +241,7 @@ TEST_F(ServiceTest, WorkerThatEndsIsNoFailure) {
 
 TEST_F(ServiceTest, StartsWithoutServingUntilItIsLet) {
   auto pair = *Channel::CreatePair();
-  std::vector<Channel> ends;
+  std::vector<RpcChannel> ends;
   ends.push_back(std::move(pair.first));
   BrokerService service(*filesystem_, std::move(ends), {});
   ASSERT_TRUE(service.Start().ok());

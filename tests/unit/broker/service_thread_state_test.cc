@@ -57,7 +57,7 @@ TEST_F(ServiceThreadStateTest, ExtendedAttributesAreReachedWhereverTheProcessSta
 
 TEST_F(ServiceThreadStateTest, ServiceThatIsGivenUpBeforeItServesReadsNothing) {
   auto pair = *Channel::CreatePair();
-  std::vector<Channel> ends;
+  std::vector<RpcChannel> ends;
   ends.push_back(std::move(pair.first));
   std::optional<BrokerService> service;
   service.emplace(*filesystem_, std::move(ends), BrokerServiceOptions());

@@ -9,12 +9,22 @@
 namespace postern {
 namespace {
 
-// What ReceiveBrokerStart() makes of a configuration: the number of channels, or 200 for an error.
-int ChannelsReceived(const config::BrokerConfig& config, size_t descriptors) {
+// What ReceiveBrokerStart() makes of a configuration with so many channels: their number, or 200
+// for an error.
+int ChannelsReceived(const config::BrokerConfig& config, size_t channels) {
   return ExitOfForked([&] {
     auto pair = Channel::CreatePair();
     if (!pair.ok()) return 201;
-    const std::vector<int> sent(descriptors, STDIN_FILENO);
+    std::vector<RpcChannel::Parts> ends;
+    std::vector<int> sent;
+    for (size_t i = 0; i < channels; ++i) {
+      auto made = RpcChannel::CreatePair();
+      if (!made.ok()) return 201;
+      const RpcChannel::Parts& end = ends.emplace_back(std::move(made->second));
+      for (const UniqueFd* fd : {&end.socket, &end.memory, &end.doorbell, &end.peer_doorbell}) {
+        sent.push_back(fd->get());
+      }
+    }
     if (!SendStart(pair->first, config, sent).ok()) return 202;
     pair->first.TakeSocket().Reset();
     if (dup2(pair->second.fd(), kControlDescriptor) < 0) return 203;

@@ -17,12 +17,12 @@ void FillAttributes(rpc::Attributes& attributes) {
   attributes.set_ino(1234);
   attributes.set_size(5000);
   attributes.set_blocks(16);
-  attributes.mutable_atime()->set_seconds(-1);
-  attributes.mutable_atime()->set_nanoseconds(1);
-  attributes.mutable_mtime()->set_seconds(1700000000);
-  attributes.mutable_mtime()->set_nanoseconds(2);
-  attributes.mutable_ctime()->set_seconds(1700000001);
-  attributes.mutable_ctime()->set_nanoseconds(999'999'999);
+  attributes.set_atime_seconds(-1);
+  attributes.set_atime_nanoseconds(1);
+  attributes.set_mtime_seconds(1700000000);
+  attributes.set_mtime_nanoseconds(2);
+  attributes.set_ctime_seconds(1700000001);
+  attributes.set_ctime_nanoseconds(999'999'999);
   attributes.set_mode(S_IFREG | 0644);
   attributes.set_nlink(3);
   attributes.set_uid(1000);
@@ -184,12 +184,12 @@ TEST_F(FuseEncodeTest, StatxIsFuseStatxOut) {
   EXPECT_EQ(ReadAs<uint64_t>(bytes, kStatx + 32), from.ino());
   EXPECT_EQ(ReadAs<uint64_t>(bytes, kStatx + 40), from.size());
   EXPECT_EQ(ReadAs<uint64_t>(bytes, kStatx + 48), from.blocks());
-  EXPECT_EQ(ReadAs<int64_t>(bytes, kStatx + 64), from.atime().seconds());
-  EXPECT_EQ(ReadAs<uint32_t>(bytes, kStatx + 72), from.atime().nanoseconds());
+  EXPECT_EQ(ReadAs<int64_t>(bytes, kStatx + 64), from.atime_seconds());
+  EXPECT_EQ(ReadAs<uint32_t>(bytes, kStatx + 72), from.atime_nanoseconds());
   EXPECT_EQ(ReadAs<int64_t>(bytes, kStatx + 80), -3);
   EXPECT_EQ(ReadAs<uint32_t>(bytes, kStatx + 88), 33u);
-  EXPECT_EQ(ReadAs<int64_t>(bytes, kStatx + 96), from.ctime().seconds());
-  EXPECT_EQ(ReadAs<int64_t>(bytes, kStatx + 112), from.mtime().seconds());
+  EXPECT_EQ(ReadAs<int64_t>(bytes, kStatx + 96), from.ctime_seconds());
+  EXPECT_EQ(ReadAs<int64_t>(bytes, kStatx + 112), from.mtime_seconds());
   EXPECT_EQ(ReadAs<uint32_t>(bytes, kStatx + 128), from.rdev_major());
   EXPECT_EQ(ReadAs<uint32_t>(bytes, kStatx + 132), from.rdev_minor());
 }

@@ -129,9 +129,9 @@ TEST_F(FuseQueueTest, RequestsOfOnePassGoOutInOneMessage) {
   const rpc::RequestBatch batch = broker_->Take();
   ASSERT_EQ(batch.requests_size(), 3);
   EXPECT_EQ(batch.requests(0).lookup().name(), "one");
-  EXPECT_EQ(batch.requests(1).forget().items_size(), 2);
-  EXPECT_EQ(batch.requests(2).lookup().name(), "two");
-  EXPECT_NE(batch.requests(0).id(), batch.requests(2).id());
+  EXPECT_EQ(batch.requests(1).lookup().name(), "two");
+  EXPECT_EQ(batch.requests(2).forget().items_size(), 2);
+  EXPECT_NE(batch.requests(0).id(), batch.requests(1).id());
 }
 
 TEST_F(FuseQueueTest, RepliesInAnyOrderReachTheirRequests) {
