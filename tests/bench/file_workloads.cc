@@ -152,7 +152,7 @@ std::vector<Workload> FileWorkloads() {
 
 std::vector<Workload> AllWorkloads() {
   std::vector<Workload> all = NameWorkloads();
-  for (auto part : {DirectoryWorkloads(), FileWorkloads()}) {
+  for (auto part : {DirectoryWorkloads(), FileWorkloads(), TraceWorkloads()}) {
     for (Workload& workload : part) all.push_back(std::move(workload));
   }
   return all;

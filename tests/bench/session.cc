@@ -36,6 +36,7 @@ absl::Status RunOnCpu(int cpu) {
 
 absl::StatusOr<std::unique_ptr<Session>> Session::Start(const Options& options) {
   std::unique_ptr<Session> session(new Session);
+  session->share_ = options.share;
   vmm::DaemonProcess::Options process;
   process.command = options.command;
   process.socket_path = session->directory_.Path("socket");

@@ -35,6 +35,7 @@ class Session {
   // Disconnects. An error if the daemon doesn't end with status 0.
   absl::Status Stop();
 
+  const std::string& share() const { return share_; }
   size_t queue_count() const { return queues_.size(); }
   vmm::FuseQueue& queue(size_t index) { return *queues_[index]; }
   vmm::FuseClient& client(size_t index) { return *clients_[index]; }
@@ -50,6 +51,7 @@ class Session {
   Session() = default;
   absl::Status StartFrontEnd(const Options& options);
 
+  std::string share_;
   vmm::TempDirectory directory_;
   std::unique_ptr<vmm::DaemonProcess> daemon_;
   std::unique_ptr<vmm::FrontEnd> front_end_;

@@ -23,8 +23,9 @@ enum class Next {
 // One request of an operation.
 struct Step {
   void (*encode)(Lane& lane, vmm::FuseRequest& request);
-  // Looks at a reply without error; null: it has nothing to be looked at.
+  // Looks at a reply; null: it has nothing to be looked at.
   Next (*take)(Lane& lane, const vmm::FuseReply& reply) = nullptr;
+  bool takes_errors = false;  // `take` sees replies with errors, too; else they end the run.
 };
 
 struct Workload {
@@ -48,6 +49,7 @@ std::vector<Workload> AllWorkloads();
 std::vector<Workload> NameWorkloads();
 std::vector<Workload> DirectoryWorkloads();
 std::vector<Workload> FileWorkloads();
+std::vector<Workload> TraceWorkloads();
 
 }  // namespace postern::bench
 
