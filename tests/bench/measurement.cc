@@ -8,7 +8,7 @@ Measurement Median(const std::vector<Measurement>& series) {
   Measurement median;
   for (double Measurement::*field :
        {&Measurement::per_second, &Measurement::p50_microseconds, &Measurement::p99_microseconds,
-        &Measurement::cpu_microseconds}) {
+        &Measurement::cpu_microseconds, &Measurement::front_end_percent}) {
     std::vector<double> values;
     for (const Measurement& one : series) values.push_back(one.*field);
     std::sort(values.begin(), values.end());

@@ -9,6 +9,9 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <thread>
+#include <tuple>
+
+#include "tests/bench/targets.h"
 
 namespace postern::bench {
 namespace {
@@ -18,6 +21,7 @@ std::optional<Measurement> BestBaseline(const Row& row, const std::vector<std::s
   std::optional<Measurement> best;
   for (const Contender& contender : row.contenders) {
     if (std::find(baselines.begin(), baselines.end(), contender.name) == baselines.end()) continue;
+    if (contender.series.empty()) continue;
     const Measurement median = Median(contender.series);
     if (!best || median.per_second > best->per_second) best = median;
   }
@@ -33,18 +37,66 @@ std::string Rate(const Row& row, const Measurement& median) {
   return absl::StrFormat("%.0f MB/s", median.per_second * row.bytes / 1e6);
 }
 
+// A line for each workload, depth and number of queues.
+void PrintScaling(const Report& report) {
+  const std::vector<Scaling> all = ScalingOf(report);
+  if (all.empty()) return;
+  std::printf("\nrate with several queues by that with one\n");
+  const Scaling* last = nullptr;
+  for (const Scaling& one : all) {
+    if (last == nullptr || std::tie(last->workload, last->depth, last->queues) !=
+                               std::tie(one.workload, one.depth, one.queues)) {
+      std::printf("%s%-24s %5zu %6zu  ", last == nullptr ? "" : "\n", one.workload.c_str(),
+                  one.depth, one.queues);
+    }
+    std::printf("%s %.2f  ", one.contender.c_str(), one.ratio);
+    last = &one;
+  }
+  std::printf("\n");
+}
+
 }  // namespace
 
 std::optional<double> RateRatio(const Row& row, const std::vector<std::string>& baselines) {
   const auto best = BestBaseline(row, baselines);
-  if (!best) return std::nullopt;
+  if (!best || row.contenders[0].series.empty()) return std::nullopt;
   return Median(row.contenders[0].series).per_second / best->per_second;
 }
 
 std::optional<double> CpuRatio(const Row& row, const std::vector<std::string>& baselines) {
   const auto best = BestBaseline(row, baselines);
-  if (!best || best->cpu_microseconds <= 0) return std::nullopt;
+  if (!best || best->cpu_microseconds <= 0 || row.contenders[0].series.empty()) return std::nullopt;
   return Median(row.contenders[0].series).cpu_microseconds / best->cpu_microseconds;
+}
+
+std::optional<double> MemoryRatio(const Report& report) {
+  std::optional<uint64_t> best;
+  for (const MemoryRow& row : report.memory) {
+    if (std::ranges::find(report.baselines, row.contender) == report.baselines.end()) continue;
+    if (row.failure.empty()) best = std::min(best.value_or(row.bytes), row.bytes);
+  }
+  if (!best || !report.memory[0].failure.empty()) return std::nullopt;
+  return static_cast<double>(report.memory[0].bytes) / static_cast<double>(*best);
+}
+
+std::vector<Scaling> ScalingOf(const Report& report) {
+  std::vector<Scaling> all;
+  for (const Row& many : report.rows) {
+    const auto single = std::ranges::find_if(report.rows, [&many](const Row& row) {
+      return row.workload == many.workload && row.depth == many.depth && row.queues == 1;
+    });
+    if (many.queues == 1 || single == report.rows.end()) continue;
+    for (size_t i = 0; i < std::min(many.contenders.size(), single->contenders.size()); ++i) {
+      if (many.contenders[i].series.empty() || single->contenders[i].series.empty()) continue;
+      all.push_back({.workload = many.workload,
+                     .contender = many.contenders[i].name,
+                     .depth = many.depth,
+                     .queues = many.queues,
+                     .ratio = Median(many.contenders[i].series).per_second /
+                              Median(single->contenders[i].series).per_second});
+    }
+  }
+  return all;
 }
 
 void PrintTable(const Report& report) {
@@ -53,26 +105,63 @@ void PrintTable(const Report& report) {
     std::printf("ratios: the first by the better of %s\n",
                 absl::StrJoin(report.baselines, ", ").c_str());
   }
-  std::printf("\n%-24s %5s %6s  %-18s %18s %9s %9s %8s %6s %6s\n", "workload", "depth", "queues",
-              "", "rate", "p50 us", "p99 us", "CPU us", "ratio", "CPU");
+  std::printf("\n%-24s %5s %6s  %-18s %18s %9s %9s %8s %6s %6s %6s\n", "workload", "depth",
+              "queues", "", "rate", "p50 us", "p99 us", "CPU us", "front", "ratio", "CPU");
   for (const Row& row : report.rows) {
     bool first = true;
     for (const Contender& contender : row.contenders) {
+      if (contender.series.empty()) continue;
       const Measurement median = Median(contender.series);
-      std::printf("%-24s %5zu %6zu  %-18s %18s %9.1f %9.1f %8.2f %6s %6s\n",
+      std::printf("%-24s %5zu %6zu  %-18s %18s %9.1f %9.1f %8.2f %5.0f%% %6s %6s\n",
                   first ? row.workload.c_str() : "", row.depth, row.queues, contender.name.c_str(),
                   Rate(row, median).c_str(), median.p50_microseconds, median.p99_microseconds,
-                  median.cpu_microseconds,
+                  median.cpu_microseconds, median.front_end_percent,
                   first ? Ratio(RateRatio(row, report.baselines)).c_str() : "",
                   first ? Ratio(CpuRatio(row, report.baselines)).c_str() : "");
       first = false;
     }
   }
   for (const MemoryRow& row : report.memory) {
-    std::printf("memory with %lu known inodes, %s: %.1f MB\n", row.inodes, row.contender.c_str(),
-                static_cast<double>(row.bytes) / 1e6);
+    const std::string figure =
+        row.failure.empty() ? absl::StrFormat("%.1f MB", static_cast<double>(row.bytes) / 1e6)
+                            : row.failure;
+    std::printf("memory with %lu known inodes, %s: %s\n", row.inodes, row.contender.c_str(),
+                figure.c_str());
   }
+  if (const auto ratio = MemoryRatio(report)) std::printf("memory, ratio: %.2f\n", *ratio);
+  for (const IdleRow& row : report.idle) {
+    std::printf("idle for %d s, %s: %.2f%% of a CPU\n", row.seconds, row.contender.c_str(),
+                row.cpu_percent);
+  }
+  PrintScaling(report);
 }
+
+namespace {
+
+nlohmann::json JsonOf(const std::vector<Verdict>& verdicts) {
+  nlohmann::json json = nlohmann::json::array();
+  for (const Verdict& verdict : verdicts) {
+    json.push_back({{"what", verdict.what},
+                    {"ratio", verdict.ratio},
+                    {verdict.at_most ? "at_most" : "at_least", verdict.target},
+                    {"met", verdict.met()}});
+  }
+  return json;
+}
+
+nlohmann::json JsonOf(const std::vector<Scaling>& scalings) {
+  nlohmann::json json = nlohmann::json::array();
+  for (const Scaling& scaling : scalings) {
+    json.push_back({{"workload", scaling.workload},
+                    {"contender", scaling.contender},
+                    {"depth", scaling.depth},
+                    {"queues", scaling.queues},
+                    {"ratio", scaling.ratio}});
+  }
+  return json;
+}
+
+}  // namespace
 
 bool WriteJson(const Report& report, const std::string& path) {
   nlohmann::json rows = nlohmann::json::array();
@@ -83,7 +172,8 @@ bool WriteJson(const Report& report, const std::string& path) {
         runs.push_back({{"per_second", one.per_second},
                         {"p50_us", one.p50_microseconds},
                         {"p99_us", one.p99_microseconds},
-                        {"cpu_us", one.cpu_microseconds}});
+                        {"cpu_us", one.cpu_microseconds},
+                        {"front_end_percent", one.front_end_percent}});
       }
       rows.push_back({{"workload", row.workload},
                       {"unit", row.unit},
@@ -96,14 +186,25 @@ bool WriteJson(const Report& report, const std::string& path) {
   }
   nlohmann::json memory = nlohmann::json::array();
   for (const MemoryRow& row : report.memory) {
-    memory.push_back({{"contender", row.contender}, {"inodes", row.inodes}, {"bytes", row.bytes}});
+    memory.push_back({{"contender", row.contender},
+                      {"inodes", row.inodes},
+                      {"bytes", row.bytes},
+                      {"failure", row.failure}});
+  }
+  nlohmann::json idle = nlohmann::json::array();
+  for (const IdleRow& row : report.idle) {
+    idle.push_back(
+        {{"contender", row.contender}, {"seconds", row.seconds}, {"cpu_percent", row.cpu_percent}});
   }
   std::ofstream file(path);
   file << nlohmann::json{{"machine", report.machine},
                          {"filesystem", report.filesystem},
                          {"baselines", report.baselines},
                          {"rows", rows},
-                         {"memory", memory}}
+                         {"memory", memory},
+                         {"idle", idle},
+                         {"queues", JsonOf(ScalingOf(report))},
+                         {"targets", JsonOf(Judge(report))}}
               .dump(2)
        << "\n";
   file.close();

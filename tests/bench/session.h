@@ -24,13 +24,14 @@ absl::Status RunOnCpu(int cpu);
 class Session {
  public:
   struct Options {
-    std::vector<std::string> command;  // Socket and directory are added.
+    std::vector<std::string> command;  // With {socket} and {share}, or both are added.
     std::string share;
     size_t queues = 1;  // Request queues.
     int daemon_cpu = -1;
     int front_end_cpu = -1;
   };
 
+  // kUnimplemented: the daemon doesn't offer as many queues.
   static absl::StatusOr<std::unique_ptr<Session>> Start(const Options& options);
   // Disconnects. An error if the daemon doesn't end with status 0.
   absl::Status Stop();

@@ -1,6 +1,5 @@
 #include "tests/bench/share_content.h"
 
-#include <absl/strings/str_format.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
@@ -32,12 +31,29 @@ absl::Status MakeFiles(const std::string& directory, uint64_t count) {
 
 }  // namespace
 
-std::string FileName(uint64_t number) { return absl::StrFormat("file-%06d", number); }
+std::string FileName(uint64_t number) {
+  if (number >= 1'000'000) return "file-" + std::to_string(number);
+  std::string name = "file-000000";  // Short enough to lie within the object.
+  for (size_t at = name.size(); number > 0; number /= 10) {
+    name[--at] = static_cast<char>('0' + number % 10);
+  }
+  return name;
+}
 
 void FillData(uint64_t offset, std::span<std::byte> bytes) {
   for (size_t at = 0; at < bytes.size(); at += sizeof(uint64_t)) {
     const uint64_t word = WordAt(offset + at);
     std::memcpy(bytes.data() + at, &word, sizeof(word));
+  }
+}
+
+void MoveData(uint64_t offset, std::span<std::byte> bytes) {
+  for (size_t at = 0; at < bytes.size(); at += kDataPageBytes) {
+    constexpr size_t kLast = kDataPageBytes - sizeof(uint64_t);
+    for (const size_t word_at : {at, at + kLast}) {
+      const uint64_t word = WordAt(offset + word_at);
+      std::memcpy(bytes.data() + word_at, &word, sizeof(word));
+    }
   }
 }
 

@@ -124,14 +124,17 @@ ErrnoOr<size_t> FuseQueue::Wait(std::chrono::milliseconds limit) {
   Flush();
   POSTERN_ASSIGN_OR_RETURN(const size_t done, Reap());
   if (done > 0) return done;
-  const auto deadline = Clock::now() + limit;
-  return options_.wait == WaitMode::kPoll ? Poll(deadline) : Block(deadline);
+  const auto begin = Clock::now();
+  if (options_.wait == WaitMode::kBlock) return Block(begin + limit);
+  POSTERN_RETURN_IF_ERROR(Poll(begin + limit));
+  polled_ += Clock::now() - begin;
+  return Reap();
 }
 
-ErrnoOr<size_t> FuseQueue::Poll(Clock::time_point deadline) {
+ErrnoOrVoid FuseQueue::Poll(Clock::time_point deadline) {
   ring_.DisableCalls();
   for (uint32_t spins = 0;; ++spins) {
-    if (ring_.HasUsed()) return Reap();
+    if (ring_.HasUsed()) return {};
     Pause();
     if (spins % 4096 != 4095) continue;
     if (Clock::now() >= deadline) return Errno(ETIMEDOUT);

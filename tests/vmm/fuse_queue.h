@@ -69,6 +69,8 @@ class FuseQueue {
   const std::string& violation() const { return violation_; }
   uint64_t kicks() const { return kicks_; }
   uint64_t sleeps() const { return sleeps_; }
+  // What WaitMode::kPoll has spent looking for a reply that wasn't there yet.
+  std::chrono::nanoseconds polled() const { return polled_; }
   DriverQueue& ring() { return ring_; }
   GuestMemory& memory() { return memory_; }
   void set_wait_mode(WaitMode mode) { options_.wait = mode; }
@@ -78,7 +80,7 @@ class FuseQueue {
   FuseQueue(GuestMemory& memory, DriverQueue& ring, const Options& options)
       : memory_(memory), ring_(ring), options_(options) {}
   ErrnoOrVoid Complete(const DriverQueue::Used& used);
-  ErrnoOr<size_t> Poll(std::chrono::steady_clock::time_point deadline);
+  ErrnoOrVoid Poll(std::chrono::steady_clock::time_point deadline);
   ErrnoOr<size_t> Block(std::chrono::steady_clock::time_point deadline);
   Errno Violated(const char* rule);
 
@@ -92,6 +94,7 @@ class FuseQueue {
   uint64_t next_unique_ = 0;
   uint64_t kicks_ = 0;
   uint64_t sleeps_ = 0;
+  std::chrono::nanoseconds polled_{0};
   std::string violation_;
 };
 

@@ -1,0 +1,206 @@
+#include "tests/bench/benchmark.h"
+
+#include <absl/strings/str_format.h>
+#include <sys/vfs.h>
+
+#include <algorithm>
+#include <chrono>
+#include <regex>
+#include <thread>
+#include <utility>
+
+#include "tests/bench/prepare.h"
+#include "tests/bench/runner.h"
+#include "tests/bench/share_content.h"
+
+namespace postern::bench {
+namespace {
+
+constexpr char kNative[] = "native";
+
+// Before a daemon is called idle: longer than anybody polls.
+constexpr std::chrono::milliseconds kSettling(500);
+
+// Has the daemon know `count` inodes more.
+absl::Status LookUpMany(Session& session, uint64_t count) {
+  if (count == 0) return absl::OkStatus();
+  Lane lane;
+  lane.client = &session.client(0);
+  if (auto status = FindDirectory(lane, kManyDirectory); !status.ok()) return status;
+  for (uint64_t i = 0; i < count; ++i) {
+    const auto entry = lane.client->Lookup(lane.directory, FileName(i));
+    if (!entry.ok()) return Failed("lookup", entry.error());
+  }
+  return absl::OkStatus();
+}
+
+std::string FilesystemName(const std::string& path) {
+  struct statfs status {};
+  statfs(path.c_str(), &status);
+  switch (status.f_type) {
+    case 0x01021994:
+      return "tmpfs";
+    case 0xef53:
+      return "ext4";
+    case 0x58465342:
+      return "xfs";
+    case 0x9123683e:
+      return "btrfs";
+    case 0x794c7630:
+      return "overlayfs";
+    default:
+      return absl::StrFormat("filesystem type 0x%x", status.f_type);
+  }
+}
+
+}  // namespace
+
+Benchmark::Benchmark(const Settings& settings)
+    : settings_(settings), scratch_(settings.directory), share_(scratch_.path()) {
+  const std::regex wanted(settings.filter);
+  for (Workload& workload : AllWorkloads()) {
+    if (std::regex_search(workload.name, wanted)) workloads_.push_back(std::move(workload));
+  }
+}
+
+absl::StatusOr<Report> Benchmark::Run() {
+  if (auto status = PrepareShare(share_); !status.ok()) return status;
+  const uint64_t many = std::max(settings_.known_inodes, settings_.memory_inodes);
+  if (auto status = PrepareManyFiles(share_, many); !status.ok()) return status;
+  MakeRows();
+  if (auto status = RunRounds(); !status.ok()) return status;
+  for (const Daemon& daemon : settings_.daemons) {
+    if (auto status = MeasureMemory(daemon); !status.ok()) return status;
+  }
+  for (const Daemon& daemon : settings_.daemons) {
+    if (auto status = MeasureIdle(daemon); !status.ok()) return status;
+  }
+  return report_;
+}
+
+void Benchmark::MakeRows() {
+  report_.baselines = settings_.baselines;
+  report_.machine = DescribeMachine();
+  report_.filesystem =
+      absl::StrFormat("%s, %d rounds of %d ms, %d inodes known before", FilesystemName(share_),
+                      settings_.rounds, settings_.milliseconds, settings_.known_inodes);
+  for (const Workload& workload : workloads_) {
+    for (const size_t queues : settings_.queues) {
+      for (const size_t depth : settings_.depths) {
+        Row row{.workload = workload.name,
+                .unit = workload.unit,
+                .depth = depth,
+                .queues = queues,
+                .bytes = workload.moves_data ? workload.bytes : 0,
+                .contenders = {}};
+        for (const Daemon& daemon : settings_.daemons) row.contenders.push_back({daemon.name, {}});
+        if (HasFloor(workload, depth, queues)) row.contenders.push_back({kNative, {}});
+        report_.rows.push_back(std::move(row));
+      }
+    }
+  }
+}
+
+bool Benchmark::HasFloor(const Workload& workload, size_t depth, size_t queues) const {
+  return settings_.native && workload.native != nullptr && depth == settings_.depths[0] &&
+         queues == settings_.queues[0];
+}
+
+Row& Benchmark::FindRow(size_t workload, size_t queues, size_t depth) {
+  return report_
+      .rows[(workload * settings_.queues.size() + queues) * settings_.depths.size() + depth];
+}
+
+absl::StatusOr<std::unique_ptr<Session>> Benchmark::StartSession(
+    const Daemon& daemon, const std::vector<std::string>& options, size_t queues) const {
+  Session::Options session{.command = daemon.command,
+                           .share = share_,
+                           .queues = queues,
+                           .daemon_cpu = settings_.daemon_cpu,
+                           .front_end_cpu = settings_.front_end_cpu};
+  session.command.insert(session.command.end(), options.begin(), options.end());
+  return Session::Start(session);
+}
+
+absl::Status Benchmark::RunRounds() {
+  for (int round = 0; round < settings_.rounds; ++round) {
+    // Daemons in turn: what else the machine does hits all alike.
+    for (size_t daemon = 0; daemon < settings_.daemons.size(); ++daemon) {
+      if (auto status = RunDaemon(daemon); !status.ok()) {
+        return absl::InternalError(settings_.daemons[daemon].name + ": " +
+                                   std::string(status.message()));
+      }
+    }
+    if (auto status = RunFloor(); !status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Benchmark::RunDaemon(size_t daemon) {
+  for (size_t queues = 0; queues < settings_.queues.size(); ++queues) {
+    for (size_t first = 0; first < workloads_.size();) {
+      const std::vector<std::string>& options = workloads_[first].options;
+      size_t end = first;
+      while (end < workloads_.size() && workloads_[end].options == options) ++end;
+      auto session = StartSession(settings_.daemons[daemon], options, settings_.queues[queues]);
+      if (absl::IsUnimplemented(session.status())) break;  // Its rows stay empty.
+      if (!session.ok()) return session.status();
+      if (auto status = LookUpMany(**session, settings_.known_inodes); !status.ok()) return status;
+      for (; first < end; ++first) {
+        for (size_t depth = 0; depth < settings_.depths.size(); ++depth) {
+          auto one = bench::Run(**session, workloads_[first], settings_.depths[depth],
+                                std::chrono::milliseconds(settings_.milliseconds));
+          if (!one.ok()) return one.status();
+          FindRow(first, queues, depth).contenders[daemon].series.push_back(*one);
+        }
+      }
+      if (auto status = (*session)->Stop(); !status.ok()) return status;
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Benchmark::RunFloor() {
+  for (size_t workload = 0; workload < workloads_.size(); ++workload) {
+    if (!HasFloor(workloads_[workload], settings_.depths[0], settings_.queues[0])) continue;
+    auto one = RunNatively(share_, workloads_[workload],
+                           std::chrono::milliseconds(settings_.milliseconds));
+    if (!one.ok()) return one.status();
+    FindRow(workload, 0, 0).contenders.back().series.push_back(*one);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Benchmark::MeasureMemory(const Daemon& daemon) {
+  if (settings_.memory_inodes == 0) return absl::OkStatus();
+  auto session = StartSession(daemon, {}, 1);
+  if (!session.ok()) return session.status();
+  // A daemon that holds a descriptor for each may not be allowed as many.
+  if (auto status = LookUpMany(**session, settings_.memory_inodes); !status.ok()) {
+    report_.memory.push_back({.contender = daemon.name,
+                              .inodes = settings_.memory_inodes,
+                              .failure = std::string(status.message())});
+  } else {
+    report_.memory.push_back({daemon.name, settings_.memory_inodes, (*session)->MemoryBytes(), {}});
+  }
+  return (*session)->Stop();
+}
+
+absl::Status Benchmark::MeasureIdle(const Daemon& daemon) {
+  if (settings_.idle_seconds == 0) return absl::OkStatus();
+  auto session = StartSession(daemon, {}, 1);
+  if (!session.ok()) return session.status();
+  // A burst of requests, so that whatever adapts to load has seen some.
+  auto burst = bench::Run(**session, NameWorkloads().front(), settings_.depths.back(),
+                          std::chrono::milliseconds(settings_.milliseconds));
+  if (!burst.ok()) return burst.status();
+  std::this_thread::sleep_for(kSettling);
+  const double before = (*session)->CpuMicroseconds();
+  std::this_thread::sleep_for(std::chrono::seconds(settings_.idle_seconds));
+  const double used = (*session)->CpuMicroseconds() - before;
+  report_.idle.push_back(
+      {daemon.name, settings_.idle_seconds, used / 1e4 / settings_.idle_seconds});
+  return (*session)->Stop();
+}
+
+}  // namespace postern::bench
