@@ -8,6 +8,7 @@
 #include "tests/bench/report.h"
 #include "tests/bench/settings.h"
 #include "tests/bench/targets.h"
+#include "tests/bench/workload.h"
 
 namespace postern::bench {
 namespace {
@@ -27,11 +28,11 @@ void AddOptions(CLI::App& app, Settings& settings, std::vector<std::string>& dae
   app.add_option("daemon", daemons,
                  "NAME=COMMAND, one argument each. {socket} and {share} in it stand for the socket "
                  "and the directory; without either, --socket-path and --shared-dir are added. The "
-                 "ratios are the first one's")
-      ->required();
+                 "ratios are the first one's");
   app.add_option("--baseline", settings.baselines, "Names of daemons: the better one is 1.0");
   app.add_flag("--targets", settings.targets,
                "Say where the first one misses what it should reach");
+  app.add_flag("--list", settings.list, "Print the names of the workloads, and nothing else");
   app.add_option("--workloads", settings.filter, "Those whose names match this expression");
   app.add_option("--depth", settings.depths, "Operations in flight on each queue")
       ->capture_default_str();
@@ -68,6 +69,14 @@ int Main(int argc, char** argv) {
   CLI::App app("Measures vhost-user-fs daemons: medians over alternating rounds");
   AddOptions(app, settings, daemons);
   CLI11_PARSE(app, argc, argv);
+  if (settings.list) {
+    for (const Workload& workload : AllWorkloads()) std::printf("%s\n", workload.name.c_str());
+    return 0;
+  }
+  if (daemons.empty()) {
+    std::fprintf(stderr, "no daemon to measure\n");
+    return 2;
+  }
   for (const std::string& daemon : daemons) settings.daemons.push_back(ParseDaemon(daemon));
   auto report = Benchmark(settings).Run();
   if (!report.ok()) {

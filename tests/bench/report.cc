@@ -105,8 +105,9 @@ void PrintTable(const Report& report) {
     std::printf("ratios: the first by the better of %s\n",
                 absl::StrJoin(report.baselines, ", ").c_str());
   }
-  std::printf("\n%-24s %5s %6s  %-18s %18s %9s %9s %8s %6s %6s %6s\n", "workload", "depth",
-              "queues", "", "rate", "p50 us", "p99 us", "CPU us", "front", "ratio", "CPU");
+  if (!report.rows.empty())
+    std::printf("\n%-24s %5s %6s  %-18s %18s %9s %9s %8s %6s %6s %6s\n", "workload", "depth",
+                "queues", "", "rate", "p50 us", "p99 us", "CPU us", "front", "ratio", "CPU");
   for (const Row& row : report.rows) {
     bool first = true;
     for (const Contender& contender : row.contenders) {

@@ -84,6 +84,7 @@ absl::Status Session::StartFrontEnd(const Options& options) {
   for (size_t i = 0; i < options.queues; ++i) {
     vmm::FuseQueue::Options queue;
     queue.wait = vmm::FuseQueue::WaitMode::kPoll;
+    queue.yields = options.queues > 1;
     queue.hangup_fd = front_end_->client().fd();
     queue.index = static_cast<uint16_t>(i);
     auto created = vmm::FuseQueue::Create(front_end_->memory(), front_end_->queue(1 + i), queue);

@@ -24,6 +24,7 @@ struct Settings {
   std::string json;
   bool native = true;
   bool targets = false;
+  bool list = false;
   uint64_t known_inodes = 0;
   uint64_t memory_inodes = 0;
   int idle_seconds = 0;

@@ -1,6 +1,7 @@
 #include "tests/vmm/fuse_queue.h"
 
 #include <poll.h>
+#include <sched.h>
 
 #include <algorithm>
 
@@ -8,6 +9,8 @@ namespace postern::vmm {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+
+constexpr uint32_t kSpinsPerYield = 64;  // A few microseconds.
 
 // Tells the processor that this is a spinning loop.
 void Pause() {
@@ -136,6 +139,7 @@ ErrnoOrVoid FuseQueue::Poll(Clock::time_point deadline) {
   for (uint32_t spins = 0;; ++spins) {
     if (ring_.HasUsed()) return {};
     Pause();
+    if (options_.yields && spins % kSpinsPerYield == kSpinsPerYield - 1) sched_yield();
     if (spins % 4096 != 4095) continue;
     if (Clock::now() >= deadline) return Errno(ETIMEDOUT);
     pollfd hangup{options_.hangup_fd, POLLRDHUP, 0};

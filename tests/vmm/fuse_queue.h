@@ -32,8 +32,9 @@ class FuseQueue {
     bool split_pages =
         true;  // With Framing::kLinux: a descriptor per page of data, as before large folios.
     WaitMode wait = WaitMode::kBlock;
-    int hangup_fd = -1;  // The vhost-user connection: Wait() ends with ENOTCONN when it does.
-    uint16_t index = 0;  // Distinguishes the uniques of several queues.
+    bool yields = false;  // With kPoll: gives the CPU to other threads that poll on it.
+    int hangup_fd = -1;   // The vhost-user connection: Wait() ends with ENOTCONN when it does.
+    uint16_t index = 0;   // Distinguishes the uniques of several queues.
   };
 
   // `ring` and `memory` must outlive it.
