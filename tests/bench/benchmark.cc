@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <regex>
 #include <thread>
 #include <utility>
@@ -81,6 +82,7 @@ absl::StatusOr<Report> Benchmark::Run() {
 void Benchmark::MakeRows() {
   report_.baselines = settings_.baselines;
   report_.machine = DescribeMachine();
+  getloadavg(&report_.load, 1);
   report_.filesystem =
       absl::StrFormat("%s, %d rounds of %d ms, %d inodes known before", FilesystemName(share_),
                       settings_.rounds, settings_.milliseconds, settings_.known_inodes);
@@ -104,6 +106,11 @@ void Benchmark::MakeRows() {
 bool Benchmark::HasFloor(const Workload& workload, size_t depth, size_t queues) const {
   return settings_.native && workload.native != nullptr && depth == settings_.depths[0] &&
          queues == settings_.queues[0];
+}
+
+void Benchmark::Note(std::string text) {
+  auto& notes = report_.notes;
+  if (std::ranges::find(notes, text) == notes.end()) notes.push_back(std::move(text));
 }
 
 Row& Benchmark::FindRow(size_t workload, size_t queues, size_t depth) {
@@ -143,7 +150,11 @@ absl::Status Benchmark::RunDaemon(size_t daemon) {
       size_t end = first;
       while (end < workloads_.size() && workloads_[end].options == options) ++end;
       auto session = StartSession(settings_.daemons[daemon], options, settings_.queues[queues]);
-      if (absl::IsUnimplemented(session.status())) break;  // Its rows stay empty.
+      if (absl::IsUnimplemented(session.status())) {  // Its rows stay empty.
+        Note(settings_.daemons[daemon].name + " doesn't offer " +
+             std::to_string(settings_.queues[queues]) + " request queues");
+        break;
+      }
       if (!session.ok()) return session.status();
       if (auto status = LookUpMany(**session, settings_.known_inodes); !status.ok()) return status;
       for (; first < end; ++first) {

@@ -31,6 +31,7 @@ class Benchmark {
                                                         const std::vector<std::string>& options,
                                                         size_t queues) const;
 
+  void Note(std::string text);
   absl::Status RunRounds();
   // A fresh daemon for each set of options and each number of queues.
   absl::Status RunDaemon(size_t daemon);

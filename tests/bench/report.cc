@@ -16,6 +16,9 @@
 namespace postern::bench {
 namespace {
 
+// Something else runs for half of the time.
+constexpr double kBusyLoad = 0.5;
+
 // The baseline with the highest rate.
 std::optional<Measurement> BestBaseline(const Row& row, const std::vector<std::string>& baselines) {
   std::optional<Measurement> best;
@@ -101,6 +104,10 @@ std::vector<Scaling> ScalingOf(const Report& report) {
 
 void PrintTable(const Report& report) {
   std::printf("%s; %s\n", report.machine.c_str(), report.filesystem.c_str());
+  if (report.load >= kBusyLoad) {
+    std::printf("the machine was busy (load average %.1f): the rates mean little\n", report.load);
+  }
+  for (const std::string& note : report.notes) std::printf("%s\n", note.c_str());
   if (!report.baselines.empty()) {
     std::printf("ratios: the first by the better of %s\n",
                 absl::StrJoin(report.baselines, ", ").c_str());
@@ -139,6 +146,14 @@ void PrintTable(const Report& report) {
 
 namespace {
 
+nlohmann::json JsonOf(const Measurement& one) {
+  return {{"per_second", one.per_second},
+          {"p50_us", one.p50_microseconds},
+          {"p99_us", one.p99_microseconds},
+          {"cpu_us", one.cpu_microseconds},
+          {"front_end_percent", one.front_end_percent}};
+}
+
 nlohmann::json JsonOf(const std::vector<Verdict>& verdicts) {
   nlohmann::json json = nlohmann::json::array();
   for (const Verdict& verdict : verdicts) {
@@ -169,12 +184,9 @@ bool WriteJson(const Report& report, const std::string& path) {
   for (const Row& row : report.rows) {
     for (const Contender& contender : row.contenders) {
       nlohmann::json runs = nlohmann::json::array();
+      const bool first = &contender == &row.contenders[0];
       for (const Measurement& one : contender.series) {
-        runs.push_back({{"per_second", one.per_second},
-                        {"p50_us", one.p50_microseconds},
-                        {"p99_us", one.p99_microseconds},
-                        {"cpu_us", one.cpu_microseconds},
-                        {"front_end_percent", one.front_end_percent}});
+        runs.push_back(JsonOf(one));
       }
       rows.push_back({{"workload", row.workload},
                       {"unit", row.unit},
@@ -183,6 +195,13 @@ bool WriteJson(const Report& report, const std::string& path) {
                       {"bytes", row.bytes},
                       {"contender", contender.name},
                       {"runs", runs}});
+      if (!contender.series.empty()) rows.back()["median"] = JsonOf(Median(contender.series));
+      if (const auto ratio = RateRatio(row, report.baselines); first && ratio) {
+        rows.back()["rate_ratio"] = *ratio;
+      }
+      if (const auto ratio = CpuRatio(row, report.baselines); first && ratio) {
+        rows.back()["cpu_ratio"] = *ratio;
+      }
     }
   }
   nlohmann::json memory = nlohmann::json::array();
@@ -199,6 +218,8 @@ bool WriteJson(const Report& report, const std::string& path) {
   }
   std::ofstream file(path);
   file << nlohmann::json{{"machine", report.machine},
+                         {"load", report.load},
+                         {"notes", report.notes},
                          {"filesystem", report.filesystem},
                          {"baselines", report.baselines},
                          {"rows", rows},

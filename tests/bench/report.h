@@ -41,10 +41,12 @@ struct IdleRow {
 struct Report {
   std::string filesystem;
   std::string machine;  // Processor and kernel.
+  double load = 0;      // Other processes that wanted to run before (the load average).
   std::vector<std::string> baselines;
   std::vector<Row> rows;
   std::vector<MemoryRow> memory;
   std::vector<IdleRow> idle;
+  std::vector<std::string> notes;
 };
 
 // The rate of the first contender by that of the better of the baselines; nothing without these.
