@@ -156,7 +156,11 @@ absl::Status Benchmark::RunDaemon(size_t daemon) {
         break;
       }
       if (!session.ok()) return session.status();
-      if (auto status = LookUpMany(**session, settings_.known_inodes); !status.ok()) return status;
+      if (auto status = LookUpMany(**session, settings_.known_inodes); !status.ok()) {
+        Note(absl::StrFormat("%s can't know %d inodes: %s", settings_.daemons[daemon].name,
+                             settings_.known_inodes, status.message()));
+        break;
+      }
       for (; first < end; ++first) {
         for (size_t depth = 0; depth < settings_.depths.size(); ++depth) {
           auto one = bench::Run(**session, workloads_[first], settings_.depths[depth],

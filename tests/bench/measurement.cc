@@ -12,7 +12,8 @@ Measurement Median(const std::vector<Measurement>& series) {
     std::vector<double> values;
     for (const Measurement& one : series) values.push_back(one.*field);
     std::sort(values.begin(), values.end());
-    median.*field = values[values.size() / 2];
+    // Of an even number, what lies between the two in the middle.
+    median.*field = (values[(values.size() - 1) / 2] + values[values.size() / 2]) / 2;
   }
   return median;
 }

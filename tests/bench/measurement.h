@@ -17,7 +17,7 @@ struct Measurement {
   double cpu_microseconds = 0;  // Of all of the daemon's processes, per unit.
 };
 
-// Field by field.
+// Field by field. Precondition: not empty.
 Measurement Median(const std::vector<Measurement>& series);
 
 }  // namespace postern::bench
