@@ -54,6 +54,10 @@ std::string FilesystemName(const std::string& path) {
   }
 }
 
+absl::Status Named(const Daemon& daemon, const absl::Status& status) {
+  return absl::InternalError(daemon.name + ": " + std::string(status.message()));
+}
+
 }  // namespace
 
 Benchmark::Benchmark(const Settings& settings)
@@ -131,58 +135,78 @@ absl::StatusOr<std::unique_ptr<Session>> Benchmark::StartSession(
 
 absl::Status Benchmark::RunRounds() {
   for (int round = 0; round < settings_.rounds; ++round) {
-    // Daemons in turn: what else the machine does hits all alike.
-    for (size_t daemon = 0; daemon < settings_.daemons.size(); ++daemon) {
-      if (auto status = RunDaemon(daemon); !status.ok()) {
-        return absl::InternalError(settings_.daemons[daemon].name + ": " +
-                                   std::string(status.message()));
-      }
-    }
-    if (auto status = RunFloor(); !status.ok()) return status;
-  }
-  return absl::OkStatus();
-}
-
-absl::Status Benchmark::RunDaemon(size_t daemon) {
-  for (size_t queues = 0; queues < settings_.queues.size(); ++queues) {
-    for (size_t first = 0; first < workloads_.size();) {
-      const std::vector<std::string>& options = workloads_[first].options;
-      size_t end = first;
-      while (end < workloads_.size() && workloads_[end].options == options) ++end;
-      auto session = StartSession(settings_.daemons[daemon], options, settings_.queues[queues]);
-      if (absl::IsUnimplemented(session.status())) {  // Its rows stay empty.
-        Note(settings_.daemons[daemon].name + " doesn't offer " +
-             std::to_string(settings_.queues[queues]) + " request queues");
-        break;
-      }
-      if (!session.ok()) return session.status();
-      if (auto status = LookUpMany(**session, settings_.known_inodes); !status.ok()) {
-        Note(absl::StrFormat("%s can't know %d inodes: %s", settings_.daemons[daemon].name,
-                             settings_.known_inodes, status.message()));
-        break;
-      }
-      for (; first < end; ++first) {
-        for (size_t depth = 0; depth < settings_.depths.size(); ++depth) {
-          auto one = bench::Run(**session, workloads_[first], settings_.depths[depth],
-                                std::chrono::milliseconds(settings_.milliseconds));
-          if (!one.ok()) return one.status();
-          FindRow(first, queues, depth).contenders[daemon].series.push_back(*one);
+    for (size_t queues = 0; queues < settings_.queues.size(); ++queues) {
+      for (size_t first = 0; first < workloads_.size();) {
+        size_t end = first;
+        while (end < workloads_.size() && workloads_[end].options == workloads_[first].options) {
+          ++end;
         }
+        if (auto status = RunGroup({first, end}, queues, static_cast<size_t>(round));
+            !status.ok()) {
+          return status;
+        }
+        first = end;
       }
-      if (auto status = (*session)->Stop(); !status.ok()) return status;
     }
   }
   return absl::OkStatus();
 }
 
-absl::Status Benchmark::RunFloor() {
-  for (size_t workload = 0; workload < workloads_.size(); ++workload) {
-    if (!HasFloor(workloads_[workload], settings_.depths[0], settings_.queues[0])) continue;
-    auto one = RunNatively(share_, workloads_[workload],
-                           std::chrono::milliseconds(settings_.milliseconds));
-    if (!one.ok()) return one.status();
-    FindRow(workload, 0, 0).contenders.back().series.push_back(*one);
+absl::StatusOr<std::vector<std::unique_ptr<Session>>> Benchmark::StartSessions(
+    const std::vector<std::string>& options, size_t queues) {
+  std::vector<std::unique_ptr<Session>> sessions;
+  for (const Daemon& daemon : settings_.daemons) {
+    auto session = StartSession(daemon, options, queues);
+    if (absl::IsUnimplemented(session.status())) {
+      Note(daemon.name + " doesn't offer " + std::to_string(queues) + " request queues");
+      sessions.push_back(nullptr);
+      continue;
+    }
+    if (!session.ok()) return Named(daemon, session.status());
+    if (auto status = LookUpMany(**session, settings_.known_inodes); !status.ok()) {
+      Note(absl::StrFormat("%s can't know %d inodes: %s", daemon.name, settings_.known_inodes,
+                           status.message()));
+      session->reset();
+    }
+    sessions.push_back(std::move(*session));
   }
+  return sessions;
+}
+
+absl::Status Benchmark::RunGroup(Group group, size_t queues, size_t round) {
+  auto sessions = StartSessions(workloads_[group.first].options, settings_.queues[queues]);
+  if (!sessions.ok()) return sessions.status();
+  for (size_t workload = group.first; workload < group.end; ++workload) {
+    for (size_t depth = 0; depth < settings_.depths.size(); ++depth) {
+      Row& row = FindRow(workload, queues, depth);
+      for (size_t i = 0; i < sessions->size(); ++i) {
+        const size_t daemon = (i + round) % sessions->size();
+        if ((*sessions)[daemon] == nullptr) continue;
+        auto one = bench::Run(*(*sessions)[daemon], workloads_[workload], settings_.depths[depth],
+                              std::chrono::milliseconds(settings_.milliseconds));
+        if (!one.ok()) return Named(settings_.daemons[daemon], one.status());
+        row.contenders[daemon].series.push_back(*one);
+      }
+    }
+    if (auto status = RunFloor(workload, queues); !status.ok()) return status;
+  }
+  for (size_t daemon = 0; daemon < sessions->size(); ++daemon) {
+    if ((*sessions)[daemon] == nullptr) continue;
+    if (auto status = (*sessions)[daemon]->Stop(); !status.ok()) {
+      return Named(settings_.daemons[daemon], status);
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Benchmark::RunFloor(size_t workload, size_t queues) {
+  if (!HasFloor(workloads_[workload], settings_.depths[0], settings_.queues[queues])) {
+    return absl::OkStatus();
+  }
+  auto one =
+      RunNatively(share_, workloads_[workload], std::chrono::milliseconds(settings_.milliseconds));
+  if (!one.ok()) return one.status();
+  FindRow(workload, queues, 0).contenders.back().series.push_back(*one);
   return absl::OkStatus();
 }
 

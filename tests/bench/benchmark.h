@@ -1,4 +1,4 @@
-// The whole of a run: each daemon fresh, in turn, round after round.
+// The whole of a run: all daemons, fresh in each round, side by side.
 #ifndef POSTERN_TESTS_BENCH_BENCHMARK_H_
 #define POSTERN_TESTS_BENCH_BENCHMARK_H_
 
@@ -32,10 +32,19 @@ class Benchmark {
                                                         size_t queues) const;
 
   void Note(std::string text);
+  struct Group {
+    size_t first;
+    size_t end;
+  };
+
   absl::Status RunRounds();
-  // A fresh daemon for each set of options and each number of queues.
-  absl::Status RunDaemon(size_t daemon);
-  absl::Status RunFloor();
+  // A fresh daemon of each kind; none where one can't serve what is asked for.
+  absl::StatusOr<std::vector<std::unique_ptr<Session>>> StartSessions(
+      const std::vector<std::string>& options, size_t queues);
+  // Workloads that want the same options. The daemons take turns at each of them: what else the
+  // machine does hits all alike, and an idle one costs nothing.
+  absl::Status RunGroup(Group group, size_t queues, size_t round);
+  absl::Status RunFloor(size_t workload, size_t queues);
   absl::Status MeasureMemory(const Daemon& daemon);
   absl::Status MeasureIdle(const Daemon& daemon);
 

@@ -17,6 +17,8 @@ struct Measurement {
   double cpu_microseconds = 0;  // Of all of the daemon's processes, per unit.
 };
 
+// Precondition: not empty. Of an even number, what lies between the two in the middle.
+double Median(std::vector<double> values);
 // Field by field. Precondition: not empty.
 Measurement Median(const std::vector<Measurement>& series);
 

@@ -19,16 +19,30 @@ namespace {
 // Something else runs for half of the time.
 constexpr double kBusyLoad = 0.5;
 
-// The baseline with the highest rate.
-std::optional<Measurement> BestBaseline(const Row& row, const std::vector<std::string>& baselines) {
-  std::optional<Measurement> best;
+// The baseline with the highest rate; null: there is none.
+const Contender* BestBaseline(const Row& row, const std::vector<std::string>& baselines) {
+  const Contender* best = nullptr;
+  double best_rate = 0;
   for (const Contender& contender : row.contenders) {
-    if (std::find(baselines.begin(), baselines.end(), contender.name) == baselines.end()) continue;
     if (contender.series.empty()) continue;
-    const Measurement median = Median(contender.series);
-    if (!best || median.per_second > best->per_second) best = median;
+    if (std::ranges::find(baselines, contender.name) == baselines.end()) continue;
+    const double rate = Median(contender.series).per_second;
+    if (best == nullptr || rate > best_rate)
+      std::tie(best, best_rate) = std::tuple(&contender, rate);
   }
   return best;
+}
+
+// Of the ratios round by round, since both sides of one were measured one after the other.
+std::optional<double> MedianRatio(const Contender& above, const Contender& below,
+                                  double Measurement::*field) {
+  std::vector<double> ratios;
+  for (size_t i = 0; i < std::min(above.series.size(), below.series.size()); ++i) {
+    if (below.series[i].*field > 0)
+      ratios.push_back(above.series[i].*field / below.series[i].*field);
+  }
+  if (ratios.empty()) return std::nullopt;
+  return Median(std::move(ratios));
 }
 
 std::string Ratio(std::optional<double> ratio) {
@@ -61,15 +75,15 @@ void PrintScaling(const Report& report) {
 }  // namespace
 
 std::optional<double> RateRatio(const Row& row, const std::vector<std::string>& baselines) {
-  const auto best = BestBaseline(row, baselines);
-  if (!best || row.contenders[0].series.empty()) return std::nullopt;
-  return Median(row.contenders[0].series).per_second / best->per_second;
+  const Contender* best = BestBaseline(row, baselines);
+  if (best == nullptr) return std::nullopt;
+  return MedianRatio(row.contenders[0], *best, &Measurement::per_second);
 }
 
 std::optional<double> CpuRatio(const Row& row, const std::vector<std::string>& baselines) {
-  const auto best = BestBaseline(row, baselines);
-  if (!best || best->cpu_microseconds <= 0 || row.contenders[0].series.empty()) return std::nullopt;
-  return Median(row.contenders[0].series).cpu_microseconds / best->cpu_microseconds;
+  const Contender* best = BestBaseline(row, baselines);
+  if (best == nullptr) return std::nullopt;
+  return MedianRatio(row.contenders[0], *best, &Measurement::cpu_microseconds);
 }
 
 std::optional<double> MemoryRatio(const Report& report) {

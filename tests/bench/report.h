@@ -49,7 +49,8 @@ struct Report {
   std::vector<std::string> notes;
 };
 
-// The rate of the first contender by that of the better of the baselines; nothing without these.
+// The rate of the first contender by that of the better of the baselines, the median over the
+// rounds; nothing without these.
 std::optional<double> RateRatio(const Row& row, const std::vector<std::string>& baselines);
 // CPU time per unit, likewise; below 1 is better for the first.
 std::optional<double> CpuRatio(const Row& row, const std::vector<std::string>& baselines);
