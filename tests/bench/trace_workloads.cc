@@ -1,4 +1,6 @@
-// What a guest did once, over and over: see traces/.
+// What a guest did once, over and over: see traces/. Each lane does it in a directory of its own,
+// which is prepared on the host before, and cleared after, what is measured. That the untar trace
+// removes what it has unpacked is part of the trace.
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
@@ -14,15 +16,14 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const absl::StatusOr<Trace>& Load(const std::string& name) {
-  const std::string folder = POSTERN_TRACES;
-  if (name == "untar") {
-    static const auto* const untar = new absl::StatusOr<Trace>(LoadTrace(folder + "/untar.trace"));
-    return *untar;
-  }
-  static const auto* const status =
-      new absl::StatusOr<Trace>(LoadTrace(folder + "/git-status.trace"));
-  return *status;
+constexpr char kUntar[] = "untar";
+constexpr char kGitStatus[] = "git-status";
+
+template <const char* name>
+const absl::StatusOr<Trace>& Load() {
+  static const absl::StatusOr<Trace> trace =
+      LoadTrace(std::string(POSTERN_TRACES) + "/" + name + ".trace");
+  return trace;
 }
 
 fs::path DirectoryOf(const Lane& lane, const std::string& trace) {
@@ -38,8 +39,11 @@ absl::Status Restore(const Trace& trace, const fs::path& directory) {
   fs::create_directories(directory, error);
   std::vector<fs::path> surplus;
   for (const auto& entry : fs::recursive_directory_iterator(directory, error)) {
-    (wanted.contains(entry.path()) ? *there.insert(entry.path()).first
-                                   : surplus.emplace_back(entry.path()));
+    if (wanted.contains(entry.path())) {
+      there.insert(entry.path());
+    } else {
+      surplus.push_back(entry.path());
+    }
   }
   for (const fs::path& path : surplus) fs::remove_all(path, error);
   for (const TraceFile& file : trace.files) {
@@ -58,7 +62,7 @@ absl::Status Restore(const Trace& trace, const fs::path& directory) {
 
 template <const char* name>
 absl::Status Prepare(Lane& lane) {
-  const auto& trace = Load(name);
+  const auto& trace = Load<name>();
   if (!trace.ok()) return trace.status();
   const fs::path directory = DirectoryOf(lane, name);
   if (auto status = Restore(*trace, directory); !status.ok()) return status;
@@ -70,16 +74,13 @@ absl::Status Prepare(Lane& lane) {
 template <const char* name>
 absl::Status Finish(Lane& lane) {
   if (auto status = lane.replay->Abandon(*lane.client); !status.ok()) return status;
-  return Restore(*Load(name), DirectoryOf(lane, name));
+  return Restore(*Load<name>(), DirectoryOf(lane, name));
 }
-
-constexpr char kUntar[] = "untar";
-constexpr char kGitStatus[] = "git-status";
 
 // Each request is an operation: what is measured is the stream of them.
 template <const char* name>
 Workload Replaying() {
-  const auto& trace = Load(name);
+  const auto& trace = Load<name>();
   return {
       .name = std::string(name) + " trace",
       .bytes = trace.ok() ? static_cast<uint32_t>(trace->largest) : 0,
