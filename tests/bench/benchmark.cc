@@ -35,6 +35,8 @@ absl::Status LookUpMany(Session& session, uint64_t count) {
   return absl::OkStatus();
 }
 
+bool NeedsAttributes(const Workload& workload) { return workload.needs_attributes; }
+
 std::string FilesystemName(const std::string& path) {
   struct statfs status {};
   statfs(path.c_str(), &status);
@@ -70,6 +72,9 @@ Benchmark::Benchmark(const Settings& settings)
 
 absl::StatusOr<Report> Benchmark::Run() {
   if (auto status = PrepareShare(share_); !status.ok()) return status;
+  if (!HasAttribute(share_) && std::erase_if(workloads_, &NeedsAttributes) > 0) {
+    Note("the filesystem has no extended attributes of users: no getxattr");
+  }
   const uint64_t many = std::max(settings_.known_inodes, settings_.memory_inodes);
   if (auto status = PrepareManyFiles(share_, many); !status.ok()) return status;
   MakeRows();

@@ -127,6 +127,7 @@ Workload GettingAttribute() {
   return {.name = "getxattr",
           .bytes = kRoom,
           .options = {"-o", "xattr"},
+          .needs_attributes = true,
           .prepare = &FindDataFile,
           .steps = {{[](Lane& lane, vmm::FuseRequest& request) {
                        vmm::EncodeGetxattr(request, lane.node, kAttributeName, lane.data);

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
+#include <cerrno>
 #include <cstring>
 #include <fstream>
 #include <vector>
@@ -79,11 +80,16 @@ absl::Status PrepareShare(const std::string& share) {
   file.close();
   if (!file) return Failed("writing " + path);
   if (setxattr(path.c_str(), kAttributeName, kAttributeValue, std::strlen(kAttributeValue), 0) <
-      0) {
+          0 &&
+      errno != ENOTSUP) {
     return Failed("an extended attribute of " + path);
   }
   if (auto status = MakeFiles(share + "/" + kNamesDirectory, kNames); !status.ok()) return status;
   return MakeFiles(share + "/" + kScratchDirectory, 0);
+}
+
+bool HasAttribute(const std::string& share) {
+  return getxattr((share + "/" + kDataFile).c_str(), kAttributeName, nullptr, 0) >= 0;
 }
 
 absl::Status PrepareManyFiles(const std::string& share, uint64_t count) {

@@ -39,6 +39,8 @@ void MoveData(uint64_t offset, std::span<std::byte> bytes);
 bool IsData(uint64_t offset, std::span<const std::byte> bytes);
 
 absl::Status PrepareShare(const std::string& share);
+// Whether the data file has its attribute: tmpfs has none of users before Linux 6.6.
+bool HasAttribute(const std::string& share);
 // `count` more empty files, in the directory "many".
 inline constexpr char kManyDirectory[] = "many";
 absl::Status PrepareManyFiles(const std::string& share, uint64_t count);

@@ -34,6 +34,7 @@ struct Workload {
   uint32_t bytes = 0;       // Of the data buffer; also moved by each operation if `moves_data`.
   bool moves_data = false;
   std::vector<std::string> options = {};  // Of the daemon, beyond the defaults.
+  bool needs_attributes = false;          // Extended attributes of users.
   // Before and after the time that counts, by Lane::client. Null: nothing to do.
   absl::Status (*prepare)(Lane& lane) = nullptr;
   std::vector<Step> steps;
