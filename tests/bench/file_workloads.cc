@@ -34,6 +34,11 @@ absl::Status OpenDataFile(Lane& lane) {
   return absl::OkStatus();
 }
 
+absl::Status OpenDataFileForWriting(Lane& lane) {
+  FillData(0, lane.data.bytes);
+  return OpenDataFile(lane);
+}
+
 absl::Status ReleaseDataFile(Lane& lane) {
   const auto released = lane.client->Release(lane.node, lane.handle);
   return released.ok() ? absl::OkStatus() : Failed("release", released.error());
@@ -53,7 +58,7 @@ Next TakeData(Lane& lane, const vmm::FuseReply& reply) {
 template <Order order>
 void EncodeWriteOf(Lane& lane, vmm::FuseRequest& request) {
   lane.offset = OffsetOf(lane, order);
-  FillData(lane.offset, lane.data.bytes);
+  MoveData(lane.offset, lane.data.bytes);
   vmm::EncodeWrite(request, lane.node, lane.handle, lane.offset, lane.data);
 }
 
@@ -74,7 +79,8 @@ uint64_t ReadNatively(NativeLane& lane) {
 template <Order order>
 uint64_t WriteNatively(NativeLane& lane) {
   const uint64_t offset = OffsetOf(lane, order);
-  FillData(offset, lane.data);
+  if (lane.turn == 0) FillData(0, lane.data);
+  MoveData(offset, lane.data);
   const ssize_t size =
       pwrite(lane.File(kDataFile), lane.data.data(), lane.data.size(), static_cast<off_t>(offset));
   MustSucceed(size == static_cast<ssize_t>(lane.data.size()), "pwrite");
@@ -97,7 +103,7 @@ Workload Writing(const char* name, uint32_t bytes) {
   return {.name = name,
           .bytes = bytes,
           .moves_data = true,
-          .prepare = &OpenDataFile,
+          .prepare = &OpenDataFileForWriting,
           .steps = {{&EncodeWriteOf<order>, &TakeWritten}},
           .finish = &ReleaseDataFile,
           .native = &WriteNatively<order>};
@@ -120,7 +126,8 @@ Workload GettingAttribute() {
   constexpr uint32_t kRoom = 256;
   return {.name = "getxattr",
           .bytes = kRoom,
-          .options = {"--xattr"},
+          .options = {"-o", "xattr"},
+          .needs_attributes = true,
           .prepare = &FindDataFile,
           .steps = {{[](Lane& lane, vmm::FuseRequest& request) {
                        vmm::EncodeGetxattr(request, lane.node, kAttributeName, lane.data);
@@ -152,7 +159,7 @@ std::vector<Workload> FileWorkloads() {
 
 std::vector<Workload> AllWorkloads() {
   std::vector<Workload> all = NameWorkloads();
-  for (auto part : {DirectoryWorkloads(), FileWorkloads()}) {
+  for (auto part : {DirectoryWorkloads(), FileWorkloads(), TraceWorkloads()}) {
     for (Workload& workload : part) all.push_back(std::move(workload));
   }
   return all;

@@ -5,6 +5,7 @@
 #include <absl/status/status.h>
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -13,12 +14,15 @@
 
 namespace postern::bench {
 
+class Replay;
+
 // What a workload remembers from request to request. Belongs to the thread of its queue.
 struct Lane {
   size_t index = 0;  // Among all lanes of all queues.
   size_t lanes = 1;
   vmm::FuseClient* client = nullptr;  // Of the lane's queue; for before and after, not between.
   vmm::GuestBuffer data;              // Of the workload's size.
+  std::string share;                  // The shared directory, as the host sees it.
 
   NodeId directory{FUSE_ROOT_ID};
   NodeId node{0};
@@ -28,6 +32,7 @@ struct Lane {
   std::string name;
   std::string other_name;
   std::vector<fuse_forget_one> seen;  // What has to be forgotten.
+  std::shared_ptr<Replay> replay;     // Of a trace.
   uint64_t units = 0;                 // What is counted: operations, or entries.
 
   // A number below `bound`, the same ones for every daemon: a linear congruential generator.

@@ -16,6 +16,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+// Operations of one queue in one measurement, before its record of latencies grows.
+constexpr size_t kExpectedOperations = size_t{1} << 20;
+
 // All lanes of one queue. Prepare() and Finish() on any thread, Run() on one.
 class QueueRunner {
  public:
@@ -28,10 +31,12 @@ class QueueRunner {
       lane.lanes = session.queue_count() * depth;
       lane.random = lane.index + 1;
       lane.client = &session.client(queue);
+      lane.share = session.share();
     }
   }
 
   absl::Status Prepare() {
+    latencies_.reserve(kExpectedOperations);
     for (Running& running : lanes_) {
       if (workload_.bytes > 0) {
         auto data = session_.Buffer(running.lane.index, workload_.bytes);
@@ -44,8 +49,9 @@ class QueueRunner {
     return absl::OkStatus();
   }
 
-  void Run(Clock::time_point end) {
+  void Run(Clock::time_point begin, Clock::time_point end) {
     end_ = end;
+    polled_ = -queue_.polled();
     for (Running& running : lanes_) BeginOperation(running);
     while (queue_.in_flight() > 0) {
       if (auto reaped = queue_.Wait(); !reaped.ok()) {
@@ -53,6 +59,8 @@ class QueueRunner {
         return;
       }
     }
+    polled_ += queue_.polled();
+    took_ = Clock::now() - begin;
   }
 
   absl::Status Finish() {
@@ -70,6 +78,10 @@ class QueueRunner {
     return sum;
   }
   const std::vector<float>& latencies() const { return latencies_; }
+  double busy_percent() const {
+    return 100 *
+           (1 - std::chrono::duration<double>(polled_) / std::chrono::duration<double>(took_));
+  }
 
  private:
   struct Running {
@@ -85,8 +97,8 @@ class QueueRunner {
   }
 
   void OnReply(Running& running, const vmm::FuseReply& reply) {
-    if (reply.error != 0) return Fail(Errno(reply.error).Message());
     const Step& step = workload_.steps[running.step];
+    if (reply.error != 0 && !step.takes_errors) return Fail(Errno(reply.error).Message());
     switch (step.take == nullptr ? Next::kStep : step.take(running.lane, reply)) {
       case Next::kWrong:
         return Fail("a wrong answer");
@@ -129,6 +141,8 @@ class QueueRunner {
   const Workload& workload_;
   std::vector<Running> lanes_;
   Clock::time_point end_;
+  Clock::duration took_{1};
+  Clock::duration polled_{0};
   std::vector<float> latencies_;
   std::string failure_;
 };
@@ -166,21 +180,25 @@ absl::StatusOr<Measurement> Run(Session& session, const Workload& workload, size
   const Clock::time_point end = begin + duration;
   std::vector<std::thread> threads;
   for (size_t queue = 1; queue < runners.size(); ++queue) {
-    threads.emplace_back([&runner = *runners[queue], end] { runner.Run(end); });
+    threads.emplace_back([&runner = *runners[queue], begin, end] { runner.Run(begin, end); });
   }
-  runners[0]->Run(end);
+  runners[0]->Run(begin, end);
   for (std::thread& thread : threads) thread.join();
   const std::chrono::duration<double> took = Clock::now() - begin;
   const double cpu = session.CpuMicroseconds() - cpu_before;
 
   uint64_t units = 0;
+  double busy = 0;
   std::vector<float> latencies;
   for (const auto& runner : runners) {
     if (auto status = runner->Finish(); !status.ok()) return status;
     units += runner->units();
+    busy += runner->busy_percent() / static_cast<double>(runners.size());
     latencies.insert(latencies.end(), runner->latencies().begin(), runner->latencies().end());
   }
-  return Summarize(units, std::move(latencies), took.count(), cpu);
+  Measurement result = Summarize(units, std::move(latencies), took.count(), cpu);
+  result.front_end_percent = busy;
+  return result;
 }
 
 absl::StatusOr<Measurement> RunNatively(const std::string& share, const Workload& workload,

@@ -1,5 +1,6 @@
 #include "tests/bench/session.h"
 
+#include <absl/strings/str_replace.h>
 #include <sched.h>
 
 #include <fstream>
@@ -13,6 +14,19 @@ namespace {
 constexpr size_t kLaneBytes = size_t{1} << 20;
 constexpr size_t kMaxLanesPerQueue = 64;
 constexpr size_t kRingBytes = size_t{64} << 20;  // Of rings, requests and replies.
+
+// Says where the daemon is to listen and what to share: in the places that the command has for it,
+// or as virtiofsd takes it.
+void AddPlaces(const std::string& socket, const std::string& share,
+               std::vector<std::string>& command) {
+  bool found = false;
+  for (std::string& word : command) {
+    found = absl::StrReplaceAll({{"{socket}", socket}, {"{share}", share}}, &word) > 0 || found;
+  }
+  if (found) return;
+  command.push_back("--socket-path=" + socket);
+  command.push_back("--shared-dir=" + share);
+}
 
 }  // namespace
 
@@ -36,21 +50,20 @@ absl::Status RunOnCpu(int cpu) {
 
 absl::StatusOr<std::unique_ptr<Session>> Session::Start(const Options& options) {
   std::unique_ptr<Session> session(new Session);
+  session->share_ = options.share;
   vmm::DaemonProcess::Options process;
   process.command = options.command;
   process.socket_path = session->directory_.Path("socket");
   process.stderr_path = session->directory_.Path("stderr");
-  for (const std::string& word :
-       {"--socket-path=" + process.socket_path, "--shared-dir=" + options.share}) {
-    process.command.push_back(word);
-  }
+  AddPlaces(process.socket_path, options.share, process.command);
   if (auto status = RunOnCpu(options.daemon_cpu); !status.ok()) return status;
   auto daemon = vmm::DaemonProcess::Start(process);
   if (auto status = RunOnCpu(options.front_end_cpu); !status.ok()) return status;
   if (!daemon.ok()) return daemon.status();
   session->daemon_ = std::move(*daemon);
   if (auto status = session->StartFrontEnd(options); !status.ok()) {
-    return absl::InternalError(std::string(status.message()) + "\n" + session->daemon_->Output());
+    return absl::Status(status.code(),
+                        std::string(status.message()) + "\n" + session->daemon_->Output());
   }
   return session;
 }
@@ -65,12 +78,13 @@ absl::Status Session::StartFrontEnd(const Options& options) {
   if (!connected.ok()) return connected.status();
   front_end_ = std::move(*connected);
   if (front_end_->queue_count() != front_end.queues) {
-    return absl::InternalError("the daemon doesn't offer as many queues");
+    return absl::UnimplementedError("the daemon doesn't offer as many queues");
   }
   if (auto status = front_end_->Start(); !status.ok()) return status;
   for (size_t i = 0; i < options.queues; ++i) {
     vmm::FuseQueue::Options queue;
     queue.wait = vmm::FuseQueue::WaitMode::kPoll;
+    queue.yields = options.queues > 1;
     queue.hangup_fd = front_end_->client().fd();
     queue.index = static_cast<uint16_t>(i);
     auto created = vmm::FuseQueue::Create(front_end_->memory(), front_end_->queue(1 + i), queue);

@@ -24,17 +24,19 @@ absl::Status RunOnCpu(int cpu);
 class Session {
  public:
   struct Options {
-    std::vector<std::string> command;  // Socket and directory are added.
+    std::vector<std::string> command;  // With {socket} and {share}, or both are added.
     std::string share;
     size_t queues = 1;  // Request queues.
     int daemon_cpu = -1;
     int front_end_cpu = -1;
   };
 
+  // kUnimplemented: the daemon doesn't offer as many queues.
   static absl::StatusOr<std::unique_ptr<Session>> Start(const Options& options);
   // Disconnects. An error if the daemon doesn't end with status 0.
   absl::Status Stop();
 
+  const std::string& share() const { return share_; }
   size_t queue_count() const { return queues_.size(); }
   vmm::FuseQueue& queue(size_t index) { return *queues_[index]; }
   vmm::FuseClient& client(size_t index) { return *clients_[index]; }
@@ -50,6 +52,7 @@ class Session {
   Session() = default;
   absl::Status StartFrontEnd(const Options& options);
 
+  std::string share_;
   vmm::TempDirectory directory_;
   std::unique_ptr<vmm::DaemonProcess> daemon_;
   std::unique_ptr<vmm::FrontEnd> front_end_;

@@ -1,10 +1,10 @@
 #include "tests/bench/share_content.h"
 
-#include <absl/strings/str_format.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
+#include <cerrno>
 #include <cstring>
 #include <fstream>
 #include <vector>
@@ -32,12 +32,29 @@ absl::Status MakeFiles(const std::string& directory, uint64_t count) {
 
 }  // namespace
 
-std::string FileName(uint64_t number) { return absl::StrFormat("file-%06d", number); }
+std::string FileName(uint64_t number) {
+  if (number >= 1'000'000) return "file-" + std::to_string(number);
+  std::string name = "file-000000";  // Short enough to lie within the object.
+  for (size_t at = name.size(); number > 0; number /= 10) {
+    name[--at] = static_cast<char>('0' + number % 10);
+  }
+  return name;
+}
 
 void FillData(uint64_t offset, std::span<std::byte> bytes) {
   for (size_t at = 0; at < bytes.size(); at += sizeof(uint64_t)) {
     const uint64_t word = WordAt(offset + at);
     std::memcpy(bytes.data() + at, &word, sizeof(word));
+  }
+}
+
+void MoveData(uint64_t offset, std::span<std::byte> bytes) {
+  for (size_t at = 0; at < bytes.size(); at += kDataPageBytes) {
+    constexpr size_t kLast = kDataPageBytes - sizeof(uint64_t);
+    for (const size_t word_at : {at, at + kLast}) {
+      const uint64_t word = WordAt(offset + word_at);
+      std::memcpy(bytes.data() + word_at, &word, sizeof(word));
+    }
   }
 }
 
@@ -63,11 +80,16 @@ absl::Status PrepareShare(const std::string& share) {
   file.close();
   if (!file) return Failed("writing " + path);
   if (setxattr(path.c_str(), kAttributeName, kAttributeValue, std::strlen(kAttributeValue), 0) <
-      0) {
+          0 &&
+      errno != ENOTSUP) {
     return Failed("an extended attribute of " + path);
   }
   if (auto status = MakeFiles(share + "/" + kNamesDirectory, kNames); !status.ok()) return status;
   return MakeFiles(share + "/" + kScratchDirectory, 0);
+}
+
+bool HasAttribute(const std::string& share) {
+  return getxattr((share + "/" + kDataFile).c_str(), kAttributeName, nullptr, 0) >= 0;
 }
 
 absl::Status PrepareManyFiles(const std::string& share, uint64_t count) {

@@ -23,8 +23,9 @@ enum class Next {
 // One request of an operation.
 struct Step {
   void (*encode)(Lane& lane, vmm::FuseRequest& request);
-  // Looks at a reply without error; null: it has nothing to be looked at.
+  // Looks at a reply; null: it has nothing to be looked at.
   Next (*take)(Lane& lane, const vmm::FuseReply& reply) = nullptr;
+  bool takes_errors = false;  // `take` sees replies with errors, too; else they end the run.
 };
 
 struct Workload {
@@ -33,6 +34,7 @@ struct Workload {
   uint32_t bytes = 0;       // Of the data buffer; also moved by each operation if `moves_data`.
   bool moves_data = false;
   std::vector<std::string> options = {};  // Of the daemon, beyond the defaults.
+  bool needs_attributes = false;          // Extended attributes of users.
   // Before and after the time that counts, by Lane::client. Null: nothing to do.
   absl::Status (*prepare)(Lane& lane) = nullptr;
   std::vector<Step> steps;
@@ -48,6 +50,7 @@ std::vector<Workload> AllWorkloads();
 std::vector<Workload> NameWorkloads();
 std::vector<Workload> DirectoryWorkloads();
 std::vector<Workload> FileWorkloads();
+std::vector<Workload> TraceWorkloads();
 
 }  // namespace postern::bench
 

@@ -1,6 +1,7 @@
 #include "tests/vmm/fuse_queue.h"
 
 #include <poll.h>
+#include <sched.h>
 
 #include <algorithm>
 
@@ -8,6 +9,8 @@ namespace postern::vmm {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+
+constexpr uint32_t kSpinsPerYield = 64;  // A few microseconds.
 
 // Tells the processor that this is a spinning loop.
 void Pause() {
@@ -124,15 +127,19 @@ ErrnoOr<size_t> FuseQueue::Wait(std::chrono::milliseconds limit) {
   Flush();
   POSTERN_ASSIGN_OR_RETURN(const size_t done, Reap());
   if (done > 0) return done;
-  const auto deadline = Clock::now() + limit;
-  return options_.wait == WaitMode::kPoll ? Poll(deadline) : Block(deadline);
+  const auto begin = Clock::now();
+  if (options_.wait == WaitMode::kBlock) return Block(begin + limit);
+  POSTERN_RETURN_IF_ERROR(Poll(begin + limit));
+  polled_ += Clock::now() - begin;
+  return Reap();
 }
 
-ErrnoOr<size_t> FuseQueue::Poll(Clock::time_point deadline) {
+ErrnoOrVoid FuseQueue::Poll(Clock::time_point deadline) {
   ring_.DisableCalls();
   for (uint32_t spins = 0;; ++spins) {
-    if (ring_.HasUsed()) return Reap();
+    if (ring_.HasUsed()) return {};
     Pause();
+    if (options_.yields && spins % kSpinsPerYield == kSpinsPerYield - 1) sched_yield();
     if (spins % 4096 != 4095) continue;
     if (Clock::now() >= deadline) return Errno(ETIMEDOUT);
     pollfd hangup{options_.hangup_fd, POLLRDHUP, 0};

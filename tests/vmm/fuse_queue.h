@@ -32,8 +32,9 @@ class FuseQueue {
     bool split_pages =
         true;  // With Framing::kLinux: a descriptor per page of data, as before large folios.
     WaitMode wait = WaitMode::kBlock;
-    int hangup_fd = -1;  // The vhost-user connection: Wait() ends with ENOTCONN when it does.
-    uint16_t index = 0;  // Distinguishes the uniques of several queues.
+    bool yields = false;  // With kPoll: gives the CPU to other threads that poll on it.
+    int hangup_fd = -1;   // The vhost-user connection: Wait() ends with ENOTCONN when it does.
+    uint16_t index = 0;   // Distinguishes the uniques of several queues.
   };
 
   // `ring` and `memory` must outlive it.
@@ -69,6 +70,8 @@ class FuseQueue {
   const std::string& violation() const { return violation_; }
   uint64_t kicks() const { return kicks_; }
   uint64_t sleeps() const { return sleeps_; }
+  // What WaitMode::kPoll has spent looking for a reply that wasn't there yet.
+  std::chrono::nanoseconds polled() const { return polled_; }
   DriverQueue& ring() { return ring_; }
   GuestMemory& memory() { return memory_; }
   void set_wait_mode(WaitMode mode) { options_.wait = mode; }
@@ -78,7 +81,7 @@ class FuseQueue {
   FuseQueue(GuestMemory& memory, DriverQueue& ring, const Options& options)
       : memory_(memory), ring_(ring), options_(options) {}
   ErrnoOrVoid Complete(const DriverQueue::Used& used);
-  ErrnoOr<size_t> Poll(std::chrono::steady_clock::time_point deadline);
+  ErrnoOrVoid Poll(std::chrono::steady_clock::time_point deadline);
   ErrnoOr<size_t> Block(std::chrono::steady_clock::time_point deadline);
   Errno Violated(const char* rule);
 
@@ -92,6 +95,7 @@ class FuseQueue {
   uint64_t next_unique_ = 0;
   uint64_t kicks_ = 0;
   uint64_t sleeps_ = 0;
+  std::chrono::nanoseconds polled_{0};
   std::string violation_;
 };
 

@@ -229,9 +229,9 @@ PIECES = (
 )
 
 
-def fill(cache: Path, say: Callable[[str], None]) -> None:
-    """Makes every piece that is not there yet."""
-    missing = [piece for piece in PIECES if not piece.is_complete(cache)]
+def fill(cache: Path, say: Callable[[str], None], only: str | None = None) -> None:
+    """Makes every piece that is not there yet, or one of them."""
+    missing = [piece for piece in PIECES if only in (None, piece.name) and not piece.is_complete(cache)]
     if not missing:
         return
     scratch = cache / f".scratch-{os.getpid()}"
