@@ -16,12 +16,12 @@ Inode* Inode::New(InodeParts parts) {
 }
 
 Inode::Inode(InodeParts parts)
-    : type_(parts.type & S_IFMT),
-      identity_(parts.key.identity),
-      path_(std::move(parts.path)),
-      mount_(std::move(parts.mount)),
+    : type_(static_cast<uint16_t>(parts.type & S_IFMT)),
+      handle_size_(static_cast<uint16_t>(HandleSize(parts.key))),
       handle_type_(parts.key.handle ? parts.key.handle->type : 0),
-      handle_size_(static_cast<uint32_t>(HandleSize(parts.key))) {
+      identity_(parts.key.identity),
+      path_(parts.path.fd ? std::make_unique<const BudgetedFd>(std::move(parts.path)) : nullptr),
+      mount_(std::move(parts.mount)) {
   if (parts.key.handle) std::ranges::copy(parts.key.handle->bytes, tail());
 }
 
@@ -29,12 +29,6 @@ InodeKey Inode::key() const {
   InodeKey key{identity_, std::nullopt};
   if (handle_size_ != 0) key.handle = {handle_type_, std::span(tail(), handle_size_)};
   return key;
-}
-
-ErrnoOr<InodeDescriptor> Inode::Descriptor() const {
-  if (has_descriptor()) return InodeDescriptor(path_.fd.get());
-  POSTERN_ASSIGN_OR_RETURN(UniqueFd fd, mount_->Open(*key().handle));
-  return InodeDescriptor(std::move(fd));
 }
 
 }  // namespace postern

@@ -10,8 +10,8 @@ constexpr uint32_t SlotOf(NodeId id) { return static_cast<uint32_t>(id.value());
 
 }  // namespace
 
-size_t InodeTable::KeyHash::operator()(const InodeKey& key) const {
-  return absl::Hash<InodeKey>{}(key);
+size_t InodeTable::KeyHash::operator()(const InodeIdentity& identity) const {
+  return absl::Hash<InodeIdentity>{}(identity);
 }
 
 // Slots are kept for their generations when they are empty. A guest that knows very many files can
@@ -23,11 +23,34 @@ void InodeTable::Shard::SetLimit(size_t max_inodes) {
   if (slot_limit < kMaxSlots) slots.set_max_slots(static_cast<uint32_t>(slot_limit));
 }
 
-InodeTable::InodeTable(InodeParts root, InodeBudget* budget)
-    : root_(Inode::New(std::move(root))), budget_(budget) {
+// The budget is common to all shards, so that those with more than their part of what is used have
+// their part of the cache.
+void InodeTable::Shard::SetCache(DescriptorBudget& budget) {
+  const absl::MutexLock lock(&mutex);
+  paths.Use(budget, budget.cache_limit() / kShards * 2 + 2);
+}
+
+InodeRef InodeTable::Shard::FindPinned(const InodeIdentity& identity, mode_t type, Stamp before) {
+  const auto found = by_key.find(PinnedKey{identity});
+  if (found == by_key.end()) return InodeRef();
+  Inode* inode = *found;
+  const bool since =
+      (inode->has_descriptor() && inode->stamp_ <= before) || paths.HasSince(*inode, before);
+  if (!since || inode->type_ != (type & S_IFMT)) return InodeRef();
+  paths.Touch(*inode);
+  ++inode->lookups_;
+  return InodeRef(inode);
+}
+
+InodeTable::InodeTable(InodeParts root, InodeBudget* budget, DescriptorBudget* descriptors)
+    : root_(Inode::New(std::move(root))), budget_(budget), descriptors_(descriptors) {
   root_.inode_->id_ = kRootNodeId;
-  if (budget_ == nullptr || budget_->limit() == 0) return;
-  for (Shard& shard : shards_) shard.SetLimit(budget_->limit());
+  if (budget_ != nullptr && budget_->limit() != 0) {
+    for (Shard& shard : shards_) shard.SetLimit(budget_->limit());
+  }
+  if (descriptors_ != nullptr && descriptors_->cache_limit() != 0) {
+    for (Shard& shard : shards_) shard.SetCache(*descriptors_);
+  }
 }
 
 InodeTable::~InodeTable() {
@@ -48,9 +71,9 @@ InodeTable::Shard* InodeTable::ShardOf(NodeId id) {
   return &shards_[SlotOf(id) % kShards];
 }
 
-uint32_t InodeTable::ShardIndexOf(const InodeKey& key) {
+uint32_t InodeTable::ShardIndexOf(const InodeIdentity& identity) {
   // The high bits: the set inside the shard uses the low ones.
-  return static_cast<uint32_t>(uint64_t{KeyHash{}(key)} >> (64 - kShardBits));
+  return static_cast<uint32_t>(uint64_t{KeyHash{}(identity)} >> (64 - kShardBits));
 }
 
 ErrnoOr<InodeRef> InodeTable::Get(NodeId id) {
@@ -63,27 +86,100 @@ ErrnoOr<InodeRef> InodeTable::Get(NodeId id) {
   return *found;
 }
 
+ErrnoOr<InodeTable::InodeAndPath> InodeTable::GetWithPath(NodeId id) {
+  if (id == kRootNodeId) return InodeAndPath{root_, nullptr};
+  Shard* shard = ShardOf(id);
+  if (shard == nullptr) return Errno(EBADF);
+  const absl::MutexLock lock(&shard->mutex);
+  const InodeRef* found = shard->slots.Find(KeyOf(id));
+  if (found == nullptr) return Errno(EBADF);
+  return InodeAndPath{*found, shard->paths.Find(**found)};
+}
+
+PathRef InodeTable::CachedPath(const Inode& inode) {
+  Shard* shard = ShardOf(inode.id());
+  if (shard == nullptr) return nullptr;
+  const absl::MutexLock lock(&shard->mutex);
+  return shard->paths.Find(inode);
+}
+
+PathRef InodeTable::KeepPath(const Inode& inode, UniqueFd path) {
+  PathRef kept = std::make_shared<const UniqueFd>(std::move(path));
+  Shard* shard = ShardOf(inode.id());
+  if (shard == nullptr || descriptors_ == nullptr) return kept;
+  const Stamp stamp = NextStamp();
+  // Both are closed after the lock.
+  const PathRef elsewhere = MakeRoom(*shard);
+  PathRef given_up;
+  const absl::MutexLock lock(&shard->mutex);
+  // A forgotten one is never dropped from the cache again.
+  const InodeRef* found = shard->slots.Find(KeyOf(inode.id()));
+  if (found == nullptr || found->inode_ != &inode) return kept;
+  if (PathRef other = shard->paths.Find(inode)) return other;
+  given_up = shard->paths.Put(*found->inode_, kept, stamp);
+  return kept;
+}
+
+PathRef InodeTable::MakeRoom(const Shard& wanting) {
+  if (descriptors_ == nullptr || descriptors_->cached() < descriptors_->cache_limit()) {
+    return nullptr;
+  }
+  {
+    const absl::MutexLock lock(&wanting.mutex);
+    if (wanting.paths.size() != 0) return nullptr;
+  }
+  // With room for fewer than there are shards it may take several.
+  for (uint32_t tries = 0; tries < kShards; ++tries) {
+    const uint32_t index = next_victim_.fetch_add(1, std::memory_order_relaxed) % kShards;
+    const absl::MutexLock lock(&shards_[index].mutex);
+    if (PathRef path = shards_[index].paths.DropAny()) return path;
+  }
+  return nullptr;
+}
+
+void InodeTable::DropPaths() {
+  for (Shard& shard : shards_) {
+    PathRef path;
+    do {
+      path = nullptr;  // Closed before the lock is taken again.
+      const absl::MutexLock lock(&shard.mutex);
+      path = shard.paths.DropAny();
+    } while (path != nullptr);
+  }
+}
+
+bool InodeTable::Knows(const InodeIdentity& identity) {
+  Shard& shard = shards_[ShardIndexOf(identity)];
+  const absl::MutexLock lock(&shard.mutex);
+  return shard.by_key.contains(identity);
+}
+
 InodeRef InodeTable::FindAndCount(const InodeKey& key, mode_t type, Stamp before) {
   // The root's descriptor was there before any stamp.
   if (key.identity == root_->identity()) return root_;
-  Shard& shard = shards_[ShardIndexOf(key)];
+  Shard& shard = shards_[ShardIndexOf(key.identity)];
   const absl::MutexLock lock(&shard.mutex);
+  if (!key.handle) return shard.FindPinned(key.identity, type, before);
   const auto found = shard.by_key.find(key);
   if (found == shard.by_key.end()) return InodeRef();
   Inode* inode = *found;
-  if (inode->stamp_ > before || inode->identity_ != key.identity ||
-      inode->type_ != (type & S_IFMT)) {
-    return InodeRef();
-  }
+  if (inode->stamp_ > before || inode->type_ != (type & S_IFMT)) return InodeRef();
   ++inode->lookups_;
   return InodeRef(inode);
 }
 
 ErrnoOr<InodeRef> InodeTable::InsertOrFind(InodeParts parts) {
   if (parts.key.identity == root_->identity()) return root_;
+  const uint32_t index = ShardIndexOf(parts.key.identity);
+  Shard& shard = shards_[index];
   // Declared before the lock, so that what isn't used is closed after it is dropped.
+  PathRef spare, elsewhere;
+  if (parts.spare) {
+    spare = std::make_shared<const UniqueFd>(std::move(parts.spare));
+    elsewhere = MakeRoom(shard);
+  }
   InodeRef fresh(Inode::New(std::move(parts)));
-  fresh.inode_->stamp_ = last_stamp_.fetch_add(1, std::memory_order_acq_rel) + 1;
+  fresh.inode_->stamp_ = NextStamp();
   fresh.inode_->lookups_ = 1;
 
   // Before the lock, because it may log.
@@ -91,8 +187,6 @@ ErrnoOr<InodeRef> InodeTable::InsertOrFind(InodeParts parts) {
   const absl::Cleanup give_back = [this, &taken] {
     if (taken && budget_ != nullptr) budget_->GiveBack(1);
   };
-  const uint32_t index = ShardIndexOf(fresh->key());
-  Shard& shard = shards_[index];
   const absl::MutexLock lock(&shard.mutex);
   // Another thread may have been faster: one file must not get two node ids.
   const auto known = shard.by_key.find(fresh.inode_);
@@ -100,6 +194,9 @@ ErrnoOr<InodeRef> InodeTable::InsertOrFind(InodeParts parts) {
     Inode* inode = *known;
     if (inode->type_ == fresh->type_) {
       ++inode->lookups_;
+      if (spare != nullptr && !inode->has_descriptor() && inode->cached_ == 0) {
+        spare = shard.paths.Put(*inode, std::move(spare), fresh->stamp_);
+      }
       return InodeRef(inode);
     }
     // A filesystem has given a handle away twice; generations are 32 bits, so a guest may get there
@@ -114,13 +211,17 @@ ErrnoOr<InodeRef> InodeTable::InsertOrFind(InodeParts parts) {
   taken = false;  // Forget() gives it back.
   fresh.inode_->id_ = MakeId(index, *key);
   shard.by_key.insert(fresh.inode_);
+  if (spare != nullptr) {
+    spare = shard.paths.Put(*fresh.inode_, std::move(spare), fresh->stamp_);
+  }
   return fresh;
 }
 
 void InodeTable::Forget(NodeId id, uint64_t count) {
   Shard* shard = ShardOf(id);
   if (shard == nullptr) return;  // The root among others: it is pinned.
-  InodeRef dropped;              // Closed after the lock.
+  InodeRef dropped;              // Closed after the lock, as is its descriptor in the cache.
+  PathRef path;
   const absl::MutexLock lock(&shard->mutex);
   const SlotKey key = KeyOf(id);
   const InodeRef* found = shard->slots.Find(key);
@@ -133,6 +234,7 @@ void InodeTable::Forget(NodeId id, uint64_t count) {
   // From here on nothing finds it: a count that has reached zero is never raised again.
   const auto indexed = shard->by_key.find(inode);
   if (indexed != shard->by_key.end() && *indexed == inode) shard->by_key.erase(indexed);
+  path = shard->paths.Drop(*inode);
   dropped = shard->slots.Remove(key);
   if (budget_ != nullptr) budget_->GiveBack(1);
 }
