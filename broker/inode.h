@@ -48,6 +48,8 @@ struct InodeParts {
   BudgetedFd path;  // O_PATH, for as long as the inode is known; may be none if there is a handle.
   MountRef mount;   // With handles if key.handle. None if the broker uses no handles at all.
   UniqueFd spare;   // O_PATH, for the table's cache, if there is one and no `path`.
+  // Room for a handle that is asked for later; 0 with key.handle.
+  size_t handle_room = 0;
 };
 
 // An O_PATH descriptor that operations in progress share with a cache, or none. The last one closes
@@ -68,9 +70,10 @@ class InodeDescriptor {
   std::shared_ptr<const void> keeper_;
 };
 
-// Immutable but for the lookup count and the place in the cache, which its InodeTable guards. Lives
-// as long as there is an InodeRef to it: the table's, or that of an operation in progress. Made in
-// one piece with the bytes of its handle: there are millions of these.
+// Immutable but for the lookup count, the place in the cache and the handle, which may come later:
+// its InodeTable guards them. Lives as long as there is an InodeRef to it: the table's, or that of
+// an operation in progress. Made in one piece with the bytes of its handle: there are millions of
+// these.
 class Inode {
  public:
   Inode(const Inode&) = delete;
@@ -90,9 +93,10 @@ class Inode {
   // That one, which holds as long as the InodeRef through which it was asked for. Precondition:
   // has_descriptor(). OpenPath() (filesystem.h) has one for every inode.
   int descriptor() const { return path_->fd.get(); }
-  // An O_PATH descriptor of what the handle leads to. Precondition: !has_descriptor(). ESTALE: the
-  // file is gone.
-  ErrnoOr<UniqueFd> OpenByHandle() const { return mount_->Open(*key().handle); }
+  // An O_PATH descriptor of what the handle leads to. Precondition: !has_descriptor(), and there
+  // was none in the table's cache. ESTALE: the file is gone, or the inode was forgotten before its
+  // handle was asked for.
+  ErrnoOr<UniqueFd> OpenByHandle() const;
 
  private:
   friend class InodeRef;
@@ -105,14 +109,22 @@ class Inode {
   explicit Inode(InodeParts parts);
   ~Inode() = default;
 
+  bool has_handle() const { return handle_size_ != 0; }
+  // False if there is no room for it.
+  bool SetHandle(const FileHandleView& handle);
+
   // Where the handle's bytes are.
   std::byte* tail() { return reinterpret_cast<std::byte*>(this + 1); }
   const std::byte* tail() const { return reinterpret_cast<const std::byte*>(this + 1); }
 
   std::atomic<uint32_t> references_{0};
   const uint16_t type_;
-  const uint16_t handle_size_;  // 0: none. At the most MAX_HANDLE_SZ.
-  const int32_t handle_type_;
+  // In the tail, at the most MAX_HANDLE_SZ.
+  const uint8_t handle_room_;
+  // 0: none. Guarded by the mutex of the inode's shard as long as that is so and `cached_` isn't 0;
+  // constant otherwise.
+  uint8_t handle_size_;
+  int32_t handle_type_;
   // Guarded by the mutex of the inode's shard: the place in its PathCache, from 1 on; 0: none.
   uint32_t cached_ = 0;
   const InodeIdentity identity_;

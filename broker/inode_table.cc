@@ -27,7 +27,7 @@ void InodeTable::Shard::SetLimit(size_t max_inodes) {
 // their part of the cache.
 void InodeTable::Shard::SetCache(DescriptorBudget& budget) {
   const absl::MutexLock lock(&mutex);
-  paths.Use(budget, budget.cache_limit() / kShards * 2 + 2);
+  paths.Use(budget, budget.cache_limit() / kShards * 2 + 8);
 }
 
 InodeRef InodeTable::Shard::FindPinned(const InodeIdentity& identity, mode_t type, Stamp before) {
@@ -120,10 +120,28 @@ PathRef InodeTable::KeepPath(const Inode& inode, UniqueFd path) {
   return kept;
 }
 
-PathRef InodeTable::MakeRoom(const Shard& wanting) {
+void InodeTable::AskForHandle(Shard& shard) {
+  InodeRef inode;
+  PathRef path;
+  {
+    const absl::MutexLock lock(&shard.mutex);
+    std::optional<PathCache::Entry> next = shard.paths.NextWithoutHandle();
+    if (!next) return;
+    inode = InodeRef(next->inode);
+    path = std::move(next->path);
+  }
+  FileHandle handle;
+  // One that has none, or none that fits, stays in the cache until it is forgotten.
+  if (!handle.Set(path->get()).ok()) return;
+  const absl::MutexLock lock(&shard.mutex);
+  if (inode->cached_ != 0 && !inode->has_handle()) inode.inode_->SetHandle(handle.view());
+}
+
+PathRef InodeTable::MakeRoom(Shard& wanting) {
   if (descriptors_ == nullptr || descriptors_->cached() < descriptors_->cache_limit()) {
     return nullptr;
   }
+  AskForHandle(wanting);
   {
     const absl::MutexLock lock(&wanting.mutex);
     if (wanting.paths.size() != 0) return nullptr;
@@ -131,20 +149,22 @@ PathRef InodeTable::MakeRoom(const Shard& wanting) {
   // With room for fewer than there are shards it may take several.
   for (uint32_t tries = 0; tries < kShards; ++tries) {
     const uint32_t index = next_victim_.fetch_add(1, std::memory_order_relaxed) % kShards;
+    AskForHandle(shards_[index]);
     const absl::MutexLock lock(&shards_[index].mutex);
-    if (PathRef path = shards_[index].paths.DropAny()) return path;
+    if (PathRef path = shards_[index].paths.DropUnused()) return path;
   }
   return nullptr;
 }
 
 void InodeTable::DropPaths() {
   for (Shard& shard : shards_) {
-    PathRef path;
-    do {
-      path = nullptr;  // Closed before the lock is taken again.
+    for (size_t left = 1; left != 0;) {
+      AskForHandle(shard);
+      PathRef path;  // Closed after the lock.
       const absl::MutexLock lock(&shard.mutex);
       path = shard.paths.DropAny();
-    } while (path != nullptr);
+      left = path == nullptr ? 0 : shard.paths.size();
+    }
   }
 }
 
@@ -189,7 +209,7 @@ ErrnoOr<InodeRef> InodeTable::InsertOrFind(InodeParts parts) {
   };
   const absl::MutexLock lock(&shard.mutex);
   // Another thread may have been faster: one file must not get two node ids.
-  const auto known = shard.by_key.find(fresh.inode_);
+  const auto known = shard.by_key.find(fresh->key());
   if (known != shard.by_key.end()) {
     Inode* inode = *known;
     if (inode->type_ == fresh->type_) {
@@ -197,6 +217,8 @@ ErrnoOr<InodeRef> InodeTable::InsertOrFind(InodeParts parts) {
       if (spare != nullptr && !inode->has_descriptor() && inode->cached_ == 0) {
         spare = shard.paths.Put(*inode, std::move(spare), fresh->stamp_);
       }
+      const InodeKey key = fresh->key();
+      if (key.handle && !inode->has_handle()) inode->SetHandle(*key.handle);
       return InodeRef(inode);
     }
     // A filesystem has given a handle away twice; generations are 32 bits, so a guest may get there
@@ -206,15 +228,63 @@ ErrnoOr<InodeRef> InodeTable::InsertOrFind(InodeParts parts) {
     shard.by_key.erase(known);
   }
   if (!taken) return Errno(ENFILE);
-  const auto key = shard.slots.Insert(fresh);
-  if (!key) return Errno(ENFILE);
+  POSTERN_RETURN_IF_ERROR(Insert(shard, index, fresh));
   taken = false;  // Forget() gives it back.
-  fresh.inode_->id_ = MakeId(index, *key);
-  shard.by_key.insert(fresh.inode_);
   if (spare != nullptr) {
     spare = shard.paths.Put(*fresh.inode_, std::move(spare), fresh->stamp_);
   }
   return fresh;
+}
+
+ErrnoOr<InodeRef> InodeTable::InsertOrFindPinned(InodeParts& parts) {
+  const InodeIdentity identity = parts.key.identity;
+  if (identity == root_->identity()) return root_;
+  if (descriptors_ == nullptr || descriptors_->cached() >= descriptors_->cache_limit()) {
+    return InodeRef();
+  }
+  // As in InsertOrFind().
+  const uint32_t index = ShardIndexOf(identity);
+  Shard& shard = shards_[index];
+  auto spare = std::make_shared<UniqueFd>(std::move(parts.spare));
+  PathRef given_up;
+  InodeRef fresh(Inode::New({.key = parts.key,
+                             .type = parts.type,
+                             .path = {},
+                             .mount = parts.mount,
+                             .spare = UniqueFd(),
+                             .handle_room = parts.handle_room}));
+  fresh.inode_->stamp_ = NextStamp();
+  fresh.inode_->lookups_ = 1;
+  bool taken = budget_ == nullptr || budget_->Take();
+  const absl::Cleanup give_back = [this, &taken] {
+    if (taken && budget_ != nullptr) budget_->GiveBack(1);
+  };
+  const absl::MutexLock lock(&shard.mutex);
+  if (InodeRef known = shard.FindPinned(identity, parts.type, kWhileOpen)) return known;
+  // One that isn't pinned: this file, or one that had its number.
+  const bool unclear = shard.by_key.contains(identity);
+  if (!unclear && !taken) return Errno(ENFILE);
+  if (!unclear) given_up = shard.paths.Put(*fresh.inode_, spare, fresh->stamp_);
+  if (fresh->cached_ == 0) {
+    given_up = nullptr;  // `spare` itself, if anything.
+    parts.spare = std::move(*spare);
+    return InodeRef();
+  }
+  const ErrnoOrVoid inserted = Insert(shard, index, fresh);
+  if (!inserted.ok()) {
+    shard.paths.Drop(*fresh.inode_);  // `spare` keeps it open until after the lock.
+    return inserted.error();
+  }
+  taken = false;
+  return fresh;
+}
+
+ErrnoOrVoid InodeTable::Insert(Shard& shard, uint32_t shard_index, const InodeRef& fresh) {
+  const auto key = shard.slots.Insert(fresh);
+  if (!key) return Errno(ENFILE);
+  fresh.inode_->id_ = MakeId(shard_index, *key);
+  shard.by_key.insert(fresh.inode_);
+  return {};
 }
 
 void InodeTable::Forget(NodeId id, uint64_t count) {
@@ -232,8 +302,7 @@ void InodeTable::Forget(NodeId id, uint64_t count) {
     return;
   }
   // From here on nothing finds it: a count that has reached zero is never raised again.
-  const auto indexed = shard->by_key.find(inode);
-  if (indexed != shard->by_key.end() && *indexed == inode) shard->by_key.erase(indexed);
+  shard->by_key.erase(inode);
   path = shard->paths.Drop(*inode);
   dropped = shard->slots.Remove(key);
   if (budget_ != nullptr) budget_->GiveBack(1);

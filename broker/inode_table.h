@@ -79,6 +79,11 @@ class InodeTable {
   // was read from one descriptor that is still open (parts.spare, if that is one), so the one found
   // is the same file. ENFILE if the budget or all slots are used up.
   ErrnoOr<InodeRef> InsertOrFind(InodeParts parts);
+  // The same without having asked for the handle, which costs a system call: the cache, where
+  // parts.spare goes, asks for it when it gives that up, and parts.handle_room is what it may take.
+  // None, and `parts` as it was, if the cache has no room or if it takes the handle to tell whether
+  // the file is known.
+  ErrnoOr<InodeRef> InsertOrFindPinned(InodeParts& parts);
 
   // Lowers the lookup count by `count`, or to zero if there is less, and drops the inode there.
   // Ignores the root and ids that aren't known.
@@ -102,8 +107,9 @@ class InodeTable {
   };
 
   // The index is by identity alone, so that an inode is found whether its handle was asked for or
-  // not. Files that are gone may share theirs with the one that got the number: a guest that makes
-  // and deletes many such files without forgetting them slows its own lookups down.
+  // not; one that has none yet equals any of its identity, because it is pinned. Files that are
+  // gone may share theirs with the one that got the number: a guest that makes and deletes many
+  // such files without forgetting them slows its own lookups down.
   struct KeyHash {
     using is_transparent = void;
     size_t operator()(const InodeIdentity& identity) const;
@@ -120,11 +126,10 @@ class InodeTable {
       return inode->identity() == key.identity && (inode->has_descriptor() || inode->cached_ != 0);
     }
     bool operator()(const Inode* inode, const InodeKey& key) const {
-      return inode->identity() == key.identity && inode->key() == key;
+      return inode->identity() == key.identity &&
+             (inode->key() == key || (!inode->has_handle() && inode->cached_ != 0));
     }
-    bool operator()(const Inode* inode, const Inode* other) const {
-      return (*this)(inode, other->key());
-    }
+    bool operator()(const Inode* inode, const Inode* other) const { return inode == other; }
   };
 
   // On cache lines of its own, so that threads on different shards don't disturb each other.
@@ -149,8 +154,14 @@ class InodeTable {
   Shard* ShardOf(NodeId id);
   static uint32_t ShardIndexOf(const InodeIdentity& identity);
   Stamp NextStamp() { return last_stamp_.fetch_add(1, std::memory_order_acq_rel) + 1; }
-  // Makes room in the cache if other shards than this one have taken all of it.
-  PathRef MakeRoom(const Shard& wanting);
+  // If the cache is full, sees to it that a descriptor can be given up: one of that shard, or else
+  // one of another, which is answered.
+  PathRef MakeRoom(Shard& wanting);
+  // Asks for the handle of one of the next inodes to be given up, if it has none.
+  static void AskForHandle(Shard& shard);
+  // Gives `fresh` its id and makes it findable. It isn't known yet.
+  static ErrnoOrVoid Insert(Shard& shard, uint32_t shard_index, const InodeRef& fresh)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
 
   // Constant.
   InodeRef root_;

@@ -48,10 +48,17 @@ ErrnoOr<InodeRef> FindKnown(OperationContext& context, const PinnedInode& parent
   return known;
 }
 
-// The key, type and mount of what `fd` is open on, and its attributes. `handle` is what the key
-// refers to.
+// The same where no descriptor is left for a new one.
+ErrnoOr<InodeRef> LookUpKnown(OperationContext& context, const PinnedInode& parent,
+                              const PathComponent& name, struct statx& status) {
+  POSTERN_ASSIGN_OR_RETURN(InodeRef known, FindKnown(context, parent, name, status));
+  if (!known) return Errno(ENFILE);
+  return known;
+}
+
+// The identity, type and mount of what `fd` is open on.
 ErrnoOr<InodeParts> Identify(OperationContext& context, const Inode& parent, int fd,
-                             const struct statx& status, FileHandle& handle) {
+                             const struct statx& status) {
   InodeParts parts;
   parts.key.identity = IdentityOf(status);
   parts.type = status.stx_mode;
@@ -61,14 +68,31 @@ ErrnoOr<InodeParts> Identify(OperationContext& context, const Inode& parent, int
   if (parts.mount == nullptr) {
     POSTERN_ASSIGN_OR_RETURN(parts.mount, mounts->FindOrAdd(fd, status));
   }
-  if (!parts.mount->has_handles()) return parts;
+  return parts;
+}
+
+bool HasHandles(const InodeParts& parts) {
+  return parts.mount != nullptr && parts.mount->has_handles();
+}
+
+// Under kError the guest is told at once if there is no handle. And whose descriptor is given up is
+// no affair of the operation that needs its place: it mustn't wait for that one's server.
+bool MayAskForHandleLater(OperationContext& context, int fd, const InodeParts& parts) {
+  return HasHandles(parts) && context.filesystem.mounts()->policy() != MountTable::Policy::kError &&
+         !context.filesystem.stalls().MayStall(fd, parts.key.identity);
+}
+
+// Adds the handle of what `fd` is open on, if there is one; `handle` is what the key refers to.
+ErrnoOrVoid AddHandle(OperationContext& context, int fd, FileHandle& handle, InodeParts& parts) {
+  if (!HasHandles(parts)) return {};
   const ErrnoOr<uint64_t> mount_id = handle.Set(fd);
   if (mount_id.ok()) {
     parts.key.handle = handle.view();
-  } else if (!MeansNoHandle(mount_id.error()) || mounts->policy() == MountTable::Policy::kError) {
+  } else if (!MeansNoHandle(mount_id.error()) ||
+             context.filesystem.mounts()->policy() == MountTable::Policy::kError) {
     return mount_id.error();
   }
-  return parts;
+  return {};
 }
 
 }  // namespace
@@ -101,8 +125,12 @@ ErrnoOr<InodeRef> LookUp(OperationContext& context, const PinnedInode& parent,
   // A handle costs nothing: with the budget used up these go on.
   const MountRef& mount = parent.inode->mount();
   if (mount == nullptr || !mount->has_handles()) {
-    POSTERN_ASSIGN_OR_RETURN(path.share,
-                             context.filesystem.budget().Take(DescriptorBudget::Kind::kInode));
+    ErrnoOr<DescriptorBudget::Share> share =
+        context.filesystem.budget().Take(DescriptorBudget::Kind::kInode);
+    // And so does what is known, whatever was expected.
+    if (!share.ok() && expect == Expect::kNew) return LookUpKnown(context, parent, name, status);
+    if (!share.ok()) return share.error();
+    path.share = std::move(*share);
   }
   POSTERN_ASSIGN_OR_RETURN(path.fd, OpenBeneath(parent.fd(), name, O_PATH, 0));
   // All again, on the descriptor: the name may mean another file by now.
@@ -119,9 +147,16 @@ ErrnoOr<InodeRef> AddInode(OperationContext& context, const Inode& parent, Budge
     return pinned;
   }
   ++context.scratch.lookups.new_in_a_row;
+  POSTERN_ASSIGN_OR_RETURN(InodeParts parts, Identify(context, parent, path.fd.get(), status));
+  if (!keep_descriptor && MayAskForHandleLater(context, path.fd.get(), parts)) {
+    parts.spare = std::move(path.fd);
+    parts.handle_room = parts.mount->handle_size();
+    POSTERN_ASSIGN_OR_RETURN(InodeRef added, inodes.InsertOrFindPinned(parts));
+    if (added) return added;
+    path.fd = std::move(parts.spare);
+  }
   FileHandle handle;
-  POSTERN_ASSIGN_OR_RETURN(InodeParts parts,
-                           Identify(context, parent, path.fd.get(), status, handle));
+  POSTERN_RETURN_IF_ERROR(AddHandle(context, path.fd.get(), handle, parts));
   if (parts.key.handle && !keep_descriptor) {
     parts.spare = std::move(path.fd);
   } else {
@@ -137,8 +172,9 @@ ErrnoOr<InodeRef> AddInode(OperationContext& context, const Inode& parent, Budge
 ErrnoOr<InodeRef> AddOpened(OperationContext& context, const Inode& parent, int file,
                             DescriptorBudget::Share share, struct statx& status) {
   POSTERN_RETURN_IF_ERROR(StatDescriptor(file, status));
+  POSTERN_ASSIGN_OR_RETURN(InodeParts parts, Identify(context, parent, file, status));
   FileHandle handle;
-  POSTERN_ASSIGN_OR_RETURN(InodeParts parts, Identify(context, parent, file, status, handle));
+  POSTERN_RETURN_IF_ERROR(AddHandle(context, file, handle, parts));
   if (!parts.key.handle) {
     parts.path.share = std::move(share);
     POSTERN_ASSIGN_OR_RETURN(parts.path.fd, context.filesystem.proc_fd().OpenPath(file));

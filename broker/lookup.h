@@ -25,7 +25,7 @@ Expect ExpectFromLast(const OperationContext& context);
 // The inode that `name` is in `parent`, its lookup count raised by one, and its attributes. As
 // expected, one that is known costs a statx(2) (and a name_to_handle_at(2), if it is known by its
 // handle and not in the cache), and one that isn't costs an openat2(2), a statx(2) and, where
-// handles are used, a name_to_handle_at(2).
+// handles are used and the cache is full, a name_to_handle_at(2).
 ErrnoOr<InodeRef> LookUp(OperationContext& context, const PinnedInode& parent,
                          const PathComponent& name, struct statx& status, Expect expect);
 

@@ -1,8 +1,15 @@
 #include "broker/path_cache.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace postern {
+namespace {
+
+// Who wants a place asks for one handle if one is missing among so many.
+constexpr size_t kLookAhead = 8;
+
+}  // namespace
 
 PathRef PathCache::Find(const Inode& inode) {
   if (inode.cached_ == 0) return nullptr;
@@ -20,8 +27,9 @@ PathRef PathCache::Put(Inode& inode, PathRef path, uint64_t stamp) {
       return nullptr;
     }
   }
-  if (places_.empty()) return path;
-  Place& place = NextVictim();
+  Place* const victim = NextVictim(/*rounds=*/1);
+  if (victim == nullptr) return path;
+  Place& place = *victim;
   inode.cached_ = std::exchange(place.inode->cached_, 0);
   place.inode = &inode;
   place.stamp = stamp;
@@ -29,12 +37,22 @@ PathRef PathCache::Put(Inode& inode, PathRef path, uint64_t stamp) {
   return std::exchange(place.path, std::move(path));
 }
 
-PathCache::Place& PathCache::NextVictim() {
-  for (;;) {
+PathCache::Place* PathCache::NextVictim(size_t rounds) {
+  for (size_t i = 0; i < rounds * places_.size(); ++i) {
     if (hand_ >= places_.size()) hand_ = 0;
     Place& place = places_[hand_++];
-    if (!std::exchange(place.used, false)) return place;
+    if (!std::exchange(place.used, false) && place.inode->has_handle()) return &place;
   }
+  return nullptr;
+}
+
+std::optional<PathCache::Entry> PathCache::NextWithoutHandle() {
+  for (size_t i = 0; i < std::min(kLookAhead, places_.size()); ++i) {
+    if (handle_hand_ >= places_.size()) handle_hand_ = 0;
+    const Place& place = places_[handle_hand_++];
+    if (!place.inode->has_handle()) return Entry{place.inode, place.path};
+  }
+  return std::nullopt;
 }
 
 PathRef PathCache::Drop(Inode& inode) {
@@ -49,6 +67,14 @@ PathRef PathCache::Drop(Inode& inode) {
   return path;
 }
 
-PathRef PathCache::DropAny() { return places_.empty() ? nullptr : Drop(*NextVictim().inode); }
+PathRef PathCache::DropUnused() {
+  Place* const victim = NextVictim(/*rounds=*/1);
+  return victim == nullptr ? nullptr : Drop(*victim->inode);
+}
+
+PathRef PathCache::DropAny() {
+  Place* const victim = NextVictim(/*rounds=*/2);
+  return victim == nullptr ? nullptr : Drop(*victim->inode);
+}
 
 }  // namespace postern

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "broker/descriptor_budget.h"
@@ -16,6 +17,9 @@ namespace postern {
 // last time around (CLOCK). Not thread-safe: one for each shard of an InodeTable, guarded by that
 // shard's mutex. All calls take constant time and no system call; what they return is closed by the
 // caller, outside of locks.
+//
+// An inode may be here before its handle was asked for: a lookup is cheaper without. It isn't given
+// up before it has one.
 class PathCache {
  public:
   PathCache() = default;
@@ -41,13 +45,23 @@ class PathCache {
   }
 
   // Keeps `path`, in the place of another one if there is no room. What isn't kept any more is
-  // answered: another inode's, or `path` itself if the whole room is taken by other shards.
+  // answered: another inode's, or `path` itself if the whole room is taken by other shards, by
+  // inodes without a handle, or by those that were all used since the last time.
   // Precondition: !Find(inode), and `inode` isn't destroyed before Drop().
   PathRef Put(Inode& inode, PathRef path, uint64_t stamp);
   // Of `inode`, if there is one.
   PathRef Drop(Inode& inode);
-  // Any one, if there is one.
+  // One that wasn't used since the last time around; or any one that can be given up. None if there
+  // is none.
+  PathRef DropUnused();
   PathRef DropAny();
+
+  struct Entry {
+    Inode* inode;
+    PathRef path;
+  };
+  // One of the next that would be given up if it had its handle, if there is one.
+  std::optional<Entry> NextWithoutHandle();
 
   size_t size() const { return places_.size(); }
 
@@ -62,13 +76,15 @@ class PathCache {
     bool used;
   };
 
-  // The next place to be given up. Precondition: there is one.
-  Place& NextVictim();
+  // The next place to be given up; null if there is none within so many rounds. In the second round
+  // none counts as used.
+  Place* NextVictim(size_t rounds);
 
   DescriptorBudget* budget_ = nullptr;
   size_t max_places_ = 0;
   std::vector<Place> places_;
   size_t hand_ = 0;
+  size_t handle_hand_ = 0;
 };
 
 }  // namespace postern

@@ -68,9 +68,13 @@ TEST(DescriptorBudgetTest, CacheHasAPartOfItsOwnAndNoMore) {
 }
 
 TEST(DescriptorBudgetTest, CacheIsNoLargerThanItHasUseFor) {
-  DescriptorBudget budget(1'000'000);
-  budget.SetCacheAside();
-  EXPECT_EQ(budget.cache_limit(), 16384u);
+  DescriptorBudget some(10'048);
+  some.SetCacheAside();
+  EXPECT_EQ(some.cache_limit(), 628u + 2000u);
+  DescriptorBudget many(1'000'000);
+  many.SetCacheAside();
+  EXPECT_EQ(many.cache_limit(), 16384u);
+  EXPECT_EQ(many.limit(), 1'000'000u - 16384u);
 }
 
 TEST(DescriptorBudgetTest, NothingIsCachedUnlessItWasSetAside) {

@@ -20,7 +20,7 @@ class PathCacheTest : public testing::Test {
  protected:
   void SetUp() override {
     before_ = OpenDescriptors();
-    Start(16000);  // 1000 for the cache.
+    Start(1600);  // 100 for the cache.
   }
   void TearDown() override {
     table_.reset();
@@ -49,6 +49,18 @@ class PathCacheTest : public testing::Test {
     parts.type = S_IFREG;
     if (with_spare) parts.spare = Path();
     return *table_->InsertOrFind(std::move(parts));
+  }
+  // The same without a handle. The descriptor is that of the root directory, and so will be the
+  // handle that is asked for in the end. None if the table wants the handle.
+  InodeRef InsertWithoutHandle(uint64_t number, size_t handle_room = 128) {
+    InodeParts parts;
+    parts.key.identity = {1, number, 1};
+    parts.type = S_IFREG;
+    parts.spare = Path();
+    parts.handle_room = handle_room;
+    const InodeRef inode = *table_->InsertOrFindPinned(parts);
+    EXPECT_EQ(parts.spare.valid(), !inode) << "as it was";
+    return inode;
   }
   InodeRef FindByIdentity(uint64_t number) { return FindByIdentity(number, table_->Now()); }
   InodeRef FindByIdentity(uint64_t number, InodeTable::Stamp before) {
@@ -135,16 +147,16 @@ TEST_F(PathCacheTest, ForgettingClosesTheDescriptor) {
 
 TEST_F(PathCacheTest, ForgettingOneLeavesTheOthersTheirDescriptors) {
   std::vector<NodeId> ids;
-  for (uint64_t number = 100; number < 600; ++number) ids.push_back(Insert(number)->id());
+  for (uint64_t number = 100; number < 160; ++number) ids.push_back(Insert(number)->id());
   for (size_t i = 0; i < ids.size(); i += 2) table_->Forget(ids[i], 1);
-  for (uint64_t number = 100; number < 600; ++number) {
+  for (uint64_t number = 100; number < 160; ++number) {
     const InodeRef found = FindByIdentity(number);
     ASSERT_EQ(static_cast<bool>(found), number % 2 == 1) << number;
     if (found) {
       EXPECT_EQ(found->identity().inode, number);
     }
   }
-  EXPECT_EQ(budget_->cached(), 250u);
+  EXPECT_EQ(budget_->cached(), 30u);
 }
 
 TEST_F(PathCacheTest, InodeForgottenMeanwhileIsNotKept) {
@@ -163,16 +175,16 @@ TEST_F(PathCacheTest, OperationInProgressKeepsItsDescriptor) {
 }
 
 TEST_F(PathCacheTest, MoreThanFitGiveEachOtherUpAndStayKnown) {
-  for (uint64_t number = 100; number < 5100; ++number) Insert(number);
+  for (uint64_t number = 100; number < 1100; ++number) Insert(number);
   EXPECT_EQ(budget_->cached(), budget_->cache_limit());
   EXPECT_EQ(OpenDescriptors().size(), before_.size() + 1 + budget_->cache_limit());
-  EXPECT_EQ(CountCached(100, 5099), budget_->cache_limit());
+  EXPECT_EQ(CountCached(100, 1099), budget_->cache_limit());
   EXPECT_TRUE(FindByHandle(100));
 }
 
 TEST_F(PathCacheTest, WhatIsUsedAgainAndAgainStaysWhileManyOthersPass) {
   const InodeRef inode = Insert(7);
-  for (uint64_t number = 100; number < 5100; ++number) {
+  for (uint64_t number = 100; number < 1100; ++number) {
     Insert(number);
     ASSERT_NE(table_->GetWithPath(inode->id())->path, nullptr) << number;
   }
@@ -183,8 +195,9 @@ TEST_F(PathCacheTest, RoomThatOtherShardsHaveTakenIsMade) {
   ASSERT_EQ(budget_->cache_limit(), 1u);
   for (uint64_t number = 100; number < 200; ++number) {
     const InodeRef inode = Insert(number, /*with_spare=*/number % 2 == 0);
-    const PathRef path = table_->CachedPath(*inode);
-    if (path == nullptr) table_->KeepPath(*inode, Path());
+    // The first one who wants the place finds it in use, and the second one doesn't.
+    table_->KeepPath(*inode, Path());
+    table_->KeepPath(*inode, Path());
     EXPECT_NE(table_->CachedPath(*inode), nullptr) << number;
     EXPECT_EQ(budget_->cached(), 1u);
   }
@@ -219,8 +232,81 @@ TEST_F(PathCacheTest, FileThatGotTheNumberIsNotTakenForTheOldOne) {
   EXPECT_FALSE(FindByHandle(7));
 }
 
+TEST_F(PathCacheTest, InodeWithoutAHandleIsFoundByItsIdentity) {
+  const InodeRef inode = InsertWithoutHandle(7);
+  ASSERT_TRUE(inode);
+  EXPECT_FALSE(inode->key().handle);
+  EXPECT_EQ(FindByIdentity(7)->id(), inode->id());
+  EXPECT_EQ(InsertWithoutHandle(7)->id(), inode->id());
+  EXPECT_EQ(table_->LookupCountForTest(inode->id()), 3u);
+  EXPECT_EQ(inode->OpenByHandle().errno_value(), ESTALE);
+}
+
+// Both were pinned at one time, so there is no other file of that number.
+TEST_F(PathCacheTest, HandleOfAnInodeWithoutOneIsTakenFromWhoHasIt) {
+  const InodeRef inode = InsertWithoutHandle(7);
+  EXPECT_EQ(Insert(7)->id(), inode->id());
+  EXPECT_TRUE(inode->key().handle);
+  table_->DropPaths();
+  EXPECT_EQ(FindByHandle(7)->id(), inode->id());
+}
+
+TEST_F(PathCacheTest, HandleIsAskedForBeforeTheDescriptorIsGivenUp) {
+  const InodeRef inode = InsertWithoutHandle(7);
+  table_->DropPaths();
+  EXPECT_EQ(table_->CachedPath(*inode), nullptr);
+  FileHandle expected;
+  ASSERT_TRUE(expected.Set(Path().get()).ok());
+  ASSERT_TRUE(inode->key().handle);
+  EXPECT_EQ(*inode->key().handle, expected.view());
+}
+
+TEST_F(PathCacheTest, InodeWhoseHandleDoesNotFitKeepsItsDescriptor) {
+  const InodeRef inode = InsertWithoutHandle(7, /*handle_room=*/1);
+  table_->DropPaths();
+  EXPECT_NE(table_->CachedPath(*inode), nullptr);
+  for (uint64_t number = 100; number < 1100; ++number) Insert(number);
+  EXPECT_NE(table_->CachedPath(*inode), nullptr);
+  table_->Forget(inode->id(), UINT64_MAX);
+  EXPECT_LE(budget_->cached(), budget_->cache_limit());
+}
+
+TEST_F(PathCacheTest, HandleIsWantedIfItTellsFilesApart) {
+  const InodeRef old = Insert(7, /*with_spare=*/false);
+  EXPECT_FALSE(InsertWithoutHandle(7)) << "this one, or one that had its number";
+  EXPECT_EQ(table_->LookupCountForTest(old->id()), 1u);
+  table_->Forget(old->id(), 1);
+  EXPECT_TRUE(InsertWithoutHandle(7));
+}
+
+TEST_F(PathCacheTest, HandleIsWantedWithoutRoom) {
+  for (uint64_t number = 100; number < 300; ++number) Insert(number);
+  EXPECT_FALSE(InsertWithoutHandle(7));
+  EXPECT_EQ(table_->size(), 200u);
+}
+
+TEST_F(PathCacheTest, ThoseWithoutAHandleMakeRoomInTheEnd) {
+  // Some come to a shard that has enough already.
+  for (uint64_t number = 1000; number < 2000; ++number) InsertWithoutHandle(number);
+  ASSERT_EQ(budget_->cached(), budget_->cache_limit());
+  for (uint64_t number = 2000; number < 4000; ++number) Insert(number);
+  EXPECT_EQ(CountCached(1000, 1999), 0u);
+  EXPECT_EQ(budget_->cached(), budget_->cache_limit());
+}
+
+TEST_F(PathCacheTest, ForgettingTheOldOneLeavesTheOneWithoutAHandle) {
+  const InodeRef old = Insert(7);
+  const InodeRef other = Insert(7, /*with_spare=*/false, /*generation=*/1);
+  table_->Forget(old->id(), UINT64_MAX);
+  table_->Forget(other->id(), UINT64_MAX);
+  const InodeRef fresh = InsertWithoutHandle(7);
+  ASSERT_TRUE(fresh);
+  table_->Forget(fresh->id(), UINT64_MAX);
+  EXPECT_EQ(table_->size(), 0u);
+  EXPECT_FALSE(table_->Knows({1, 7, 1}));
+}
+
 TEST_F(PathCacheTest, ConcurrentUsesNeverSeeAClosedDescriptor) {
-  Start(1600);  // 100 for the cache.
   std::vector<NodeId> ids;
   for (uint64_t number = 100; number < 400; ++number) ids.push_back(Insert(number)->id());
   std::vector<std::thread> threads;
