@@ -117,10 +117,10 @@ uint32_t PermissionBits(const struct statx& status, const AccessCaller& caller) 
 
 ErrnoOrVoid GetAttributes(OperationContext& context, const rpc::GetAttributesRequest& request,
                           rpc::Reply& reply) {
-  POSTERN_ASSIGN_OR_RETURN(const PinnedInode inode, Pin(context, NodeId(request.node_id())));
   struct statx status;
-  POSTERN_RETURN_IF_ERROR(
-      StatDescriptor(inode.fd(), status, request.with_birth_time() ? STATX_BTIME : 0));
+  POSTERN_ASSIGN_OR_RETURN(const PinnedInode inode,
+                           PinAndStat(context, NodeId(request.node_id()), status,
+                                      request.with_birth_time() ? STATX_BTIME : 0));
   FillAttributes(status, context.filesystem.ids(), *reply.mutable_attributes());
   // The kernel may fill in what it wasn't asked for.
   if (request.with_birth_time() && (status.stx_mask & STATX_BTIME) != 0) {
@@ -155,11 +155,11 @@ ErrnoOrVoid SetAttributes(OperationContext& context, const rpc::SetAttributesReq
 ErrnoOrVoid Access(OperationContext& context, const rpc::AccessRequest& request, rpc::Reply&) {
   const uint32_t wanted = request.mask() & (R_OK | W_OK | X_OK);
   if ((wanted & W_OK) != 0 && context.filesystem.options().readonly) return Errno(EROFS);
-  POSTERN_ASSIGN_OR_RETURN(const PinnedInode inode, Pin(context, NodeId(request.node_id())));
+  struct statx status;
+  POSTERN_ASSIGN_OR_RETURN(const PinnedInode inode,
+                           PinAndStat(context, NodeId(request.node_id()), status));
   POSTERN_ASSIGN_OR_RETURN(const AccessCaller caller,
                            AccessCallerFrom(context.filesystem.ids(), request.credentials()));
-  struct statx status;
-  POSTERN_RETURN_IF_ERROR(StatDescriptor(inode.fd(), status));
   // The guest's root, whoever that is here, reads and writes everything, and executes what anybody
   // may execute.
   if (request.credentials().uid() == 0) {

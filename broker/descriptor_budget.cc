@@ -3,6 +3,8 @@
 #include <absl/strings/str_cat.h>
 #include <sys/resource.h>
 
+#include <algorithm>
+
 #include "common/channel.h"
 #include "common/logging.h"
 
@@ -16,11 +18,24 @@ constexpr size_t kProcessDescriptors = 100;
 constexpr size_t kThreadDescriptors = kMaxMessageDescriptors + 8;
 // Below this a guest notices.
 constexpr size_t kFewDescriptors = 128;
+// The cache's part: little of a few, which the guest needs for its open files; more of what there
+// is beyond; and no more than what a guest works on at one time. Each costs the kernel an open
+// file, and keeps what it knows of the inode in memory.
+constexpr size_t kManyDescriptors = 2048;
+constexpr size_t kMaxCached = 16384;
+constexpr size_t CachedOf(size_t limit) {
+  const size_t beyond = limit > kManyDescriptors ? limit - kManyDescriptors : 0;
+  return std::min(limit / 16 + beyond / 4, kMaxCached);
+}
 
 }  // namespace
 
 void DescriptorBudget::Share::GiveBack() {
   if (budget_ == nullptr) return;
+  if (kind_ == Kind::kCached) {
+    budget_->cached_.fetch_sub(1, std::memory_order_relaxed);
+    return;
+  }
   budget_->used_by(kind_).fetch_sub(1, std::memory_order_relaxed);
   const size_t left = budget_->used_.fetch_sub(1, std::memory_order_relaxed) - 1;
   if (left <= budget_->limit_ - budget_->limit_ / 4) budget_->notice_.Recovered();
@@ -42,6 +57,19 @@ absl::StatusOr<size_t> DescriptorBudget::LimitFor(size_t threads, size_t channel
     LOG(WARNING) << "only " << left << " descriptors are left for the guest's files";
   }
   return left;
+}
+
+void DescriptorBudget::SetCacheAside() {
+  cache_limit_ = CachedOf(limit_);
+  limit_ -= cache_limit_;
+}
+
+DescriptorBudget::Share DescriptorBudget::TakeCached() {
+  if (cached_.fetch_add(1, std::memory_order_relaxed) < cache_limit_) {
+    return Share(this, Kind::kCached);
+  }
+  cached_.fetch_sub(1, std::memory_order_relaxed);
+  return Share();
 }
 
 ErrnoOr<DescriptorBudget::Share> DescriptorBudget::Take(Kind kind) {

@@ -15,12 +15,17 @@
 namespace postern {
 
 // Counts the descriptors that inodes and open files hold. What the broker needs for itself is set
-// aside beforehand, so a guest at its limit gets ENFILE and everything else goes on. Neither kind
-// may have more than seven eighths, so that lookups can't keep files from being opened, nor the
-// other way round. This bounds the tables of open files and directories, too. Thread-safe.
+// aside beforehand, so a guest at its limit gets ENFILE and everything else goes on. Neither open
+// files nor inodes may have more than seven eighths, so that lookups can't keep files from being
+// opened, nor the other way round. This bounds the tables of open files and directories, too.
+// Thread-safe.
 class DescriptorBudget {
  public:
-  enum class Kind { kOpen, kInode };  // Open files, directories and mounts; inodes' O_PATH.
+  enum class Kind {
+    kOpen,    // Open files, directories and mounts.
+    kInode,   // O_PATH descriptors that inodes can't do without.
+    kCached,  // O_PATH descriptors that may be closed at any time.
+  };
 
   // One descriptor's worth, given back on destruction. Must not outlive the budget. Move-only.
   class Share {
@@ -55,19 +60,34 @@ class DescriptorBudget {
   // The soft RLIMIT_NOFILE less what `threads` threads and `channels` channels need for themselves.
   static absl::StatusOr<size_t> LimitFor(size_t threads, size_t channels);
 
-  // ENFILE if nothing is left for this kind.
+  // Sets a small part aside for cached descriptors. From then on it is theirs alone: what is cached
+  // never keeps anybody else from a descriptor. Call it before other threads know the budget.
+  void SetCacheAside();
+
+  // ENFILE if nothing is left for this kind, which isn't kCached.
   ErrnoOr<Share> Take(Kind kind = Kind::kOpen);
+  // None if nothing is left, or nothing was set aside. Logs nothing, so that it can be called with
+  // a lock held.
+  Share TakeCached();
+
+  // Without what is cached.
   size_t used() const { return used_.load(std::memory_order_relaxed); }
   size_t limit() const { return limit_; }
+  size_t cached() const { return cached_.load(std::memory_order_relaxed); }
+  size_t cache_limit() const { return cache_limit_; }
 
  private:
   size_t limit_of_kind() const { return limit_ - limit_ / 8; }
   std::atomic<size_t>& used_by(Kind kind) { return kind == Kind::kInode ? inodes_ : opens_; }
 
-  const size_t limit_;
+  // Constant once there are threads.
+  size_t limit_;
+  size_t cache_limit_ = 0;
+
   std::atomic<size_t> used_{0};  // The sum of:
   std::atomic<size_t> inodes_{0};
   std::atomic<size_t> opens_{0};
+  std::atomic<size_t> cached_{0};  // Not in the sum.
   LimitNotice notice_;
 };
 

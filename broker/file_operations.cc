@@ -14,38 +14,52 @@
 namespace postern::operations {
 namespace {
 
-// Puts an open file, whose statx(2) is `status`, into the table and its descriptor into the reply.
-ErrnoOrVoid AnswerOpened(OperationContext& context, NodeId node, int flags,
-                         const struct statx& status, BudgetedFd fd, rpc::OpenedFile& opened) {
-  opened.set_may_stall(context.filesystem.stalls().MayStall(fd.fd.get(), status));
+// Whether what is opened with these flags can change through the descriptor, or by the opening.
+bool IsForWriting(int flags) { return (flags & (O_ACCMODE | O_TRUNC)) != O_RDONLY; }
+
+// Puts an open file into the table and its descriptor into the reply. `mode` is the file's, once it
+// was open.
+ErrnoOrVoid AnswerOpened(OperationContext& context, const Inode& inode, int flags, uint32_t mode,
+                         BudgetedFd fd, rpc::OpenedFile& opened) {
+  opened.set_may_stall(context.filesystem.stalls().MayStall(fd.fd.get(), inode.identity()));
   // O_TRUNC has been done, and must not be done again by whoever reopens the file.
-  auto file = std::make_shared<OpenFile>(node, OpenFile::Kind::kFile,
+  auto file = std::make_shared<OpenFile>(inode.id(), OpenFile::Kind::kFile,
                                          static_cast<uint32_t>(flags & ~O_TRUNC), std::move(fd));
   POSTERN_ASSIGN_OR_RETURN(const OpenFileId id, context.session.open_files.Insert(file));
   context.reply_file = std::move(file);
   opened.set_open_file_id(id.value());
-  opened.set_has_set_id_bits((status.stx_mode & (S_ISUID | S_ISGID)) != 0);
+  opened.set_has_set_id_bits((mode & (S_ISUID | S_ISGID)) != 0);
   return {};
 }
 
-// `status` becomes what the file is once it is open.
-ErrnoOrVoid OpenInode(OperationContext& context, const Inode& inode, int flags,
-                      bool kill_privileges, struct statx& status, rpc::OpenedFile& opened) {
+// `status`, if it isn't null, becomes what the file is once it is open.
+ErrnoOrVoid OpenInode(OperationContext& context, const PinnedInode& pinned, int flags,
+                      bool kill_privileges, struct statx* status, rpc::OpenedFile& opened) {
+  const Inode& inode = *pinned.inode;
   if (!S_ISREG(inode.type())) return Errno(EBADF);
   BudgetedFd fd;
   POSTERN_ASSIGN_OR_RETURN(fd.share, context.filesystem.budget().Take());
   {
-    const ScopedNoFsetid guard(context.filesystem.credentials(), kill_privileges);
-    POSTERN_ASSIGN_OR_RETURN(fd.fd, Reopen(context, inode, flags));
+    // Only O_TRUNC takes set-id bits away.
+    const ScopedNoFsetid guard(context.filesystem.credentials(),
+                               kill_privileges && (flags & O_TRUNC) != 0);
+    POSTERN_ASSIGN_OR_RETURN(fd.fd, Reopen(context, pinned, flags));
   }
   // What the worker writes from here on isn't seen here: a capability that the kernel doesn't know
   // of goes when the file is opened for writing. The guest that sets one afterwards and writes
   // through the same open file keeps it.
-  if ((flags & (O_ACCMODE | O_TRUNC)) != O_RDONLY) {
+  if (IsForWriting(flags)) {
     POSTERN_RETURN_IF_ERROR(DropCapability(context, inode.type(), fd.fd.get()));
   }
-  POSTERN_RETURN_IF_ERROR(StatDescriptor(fd.fd.get(), status));
-  return AnswerOpened(context, inode.id(), flags, status, std::move(fd), opened);
+  // Set-id bits concern writes only. Who reads is spared the call.
+  uint32_t mode = 0;
+  if (status != nullptr || IsForWriting(flags)) {
+    struct statx own;
+    if (status == nullptr) status = &own;
+    POSTERN_RETURN_IF_ERROR(StatDescriptor(fd.fd.get(), *status));
+    mode = status->stx_mode;
+  }
+  return AnswerOpened(context, inode, flags, mode, std::move(fd), opened);
 }
 
 // CREATE of a name that exists already: LOOKUP and OPEN.
@@ -53,9 +67,14 @@ ErrnoOrVoid OpenExisting(OperationContext& context, const PinnedInode& parent,
                          const PathComponent& name, int flags, bool kill_privileges,
                          rpc::CreatedFile& created) {
   struct statx status;
-  POSTERN_ASSIGN_OR_RETURN(const InodeRef inode, LookUp(context, parent, name, status));
-  const ErrnoOrVoid opened =
-      OpenInode(context, *inode, flags, kill_privileges, status, *created.mutable_opened());
+  POSTERN_ASSIGN_OR_RETURN(const InodeRef inode,
+                           LookUp(context, parent, name, status, Expect::kNew));
+  const auto open = [&]() -> ErrnoOrVoid {
+    POSTERN_ASSIGN_OR_RETURN(InodeDescriptor path, OpenPath(context, *inode));
+    return OpenInode(context, {inode, std::move(path)}, flags, kill_privileges, &status,
+                     *created.mutable_opened());
+  };
+  const ErrnoOrVoid opened = open();
   if (!opened.ok()) {
     UndoLookUp(context, inode);
     return opened;
@@ -77,13 +96,17 @@ ErrnoOrVoid CheckExists(const PinnedInode& parent, const PathComponent& name) {
 ErrnoOrVoid AnswerCreated(OperationContext& context, const PinnedInode& parent, int flags,
                           BudgetedFd file, BudgetedFd path, bool has_name,
                           rpc::CreatedFile& created) {
-  POSTERN_ASSIGN_OR_RETURN(path.fd, context.filesystem.proc_fd().OpenPath(file.fd.get()));
   struct statx status;
-  POSTERN_ASSIGN_OR_RETURN(const InodeRef inode,
-                           AddInode(context, *parent.inode, std::move(path), status,
-                                    /*keep_descriptor=*/!has_name));
-  const ErrnoOrVoid opened =
-      AnswerOpened(context, inode->id(), flags, status, std::move(file), *created.mutable_opened());
+  const auto add = [&]() -> ErrnoOr<InodeRef> {
+    if (has_name) {
+      return AddOpened(context, *parent.inode, file.fd.get(), std::move(path.share), status);
+    }
+    POSTERN_ASSIGN_OR_RETURN(path.fd, context.filesystem.proc_fd().OpenPath(file.fd.get()));
+    return AddInode(context, *parent.inode, std::move(path), status, /*keep_descriptor=*/true);
+  };
+  POSTERN_ASSIGN_OR_RETURN(const InodeRef inode, add());
+  const ErrnoOrVoid opened = AnswerOpened(context, *inode, flags, status.stx_mode, std::move(file),
+                                          *created.mutable_opened());
   if (!opened.ok()) {
     UndoLookUp(context, inode);
     return opened;
@@ -98,10 +121,8 @@ ErrnoOrVoid AnswerCreated(OperationContext& context, const PinnedInode& parent, 
 ErrnoOrVoid Open(OperationContext& context, const rpc::OpenRequest& request, rpc::Reply& reply) {
   POSTERN_ASSIGN_OR_RETURN(const int flags,
                            FileOpenFlags(request.flags(), context.filesystem.options()));
-  POSTERN_ASSIGN_OR_RETURN(const InodeRef inode,
-                           context.session.inodes.Get(NodeId(request.node_id())));
-  struct statx status;
-  return OpenInode(context, *inode, flags, request.kill_privileges(), status,
+  POSTERN_ASSIGN_OR_RETURN(const PinnedInode inode, Pin(context, NodeId(request.node_id())));
+  return OpenInode(context, inode, flags, request.kill_privileges(), /*status=*/nullptr,
                    *reply.mutable_opened());
 }
 
@@ -183,9 +204,8 @@ ErrnoOrVoid Release(OperationContext& context, const rpc::ReleaseRequest& reques
 
 ErrnoOrVoid SyncFilesystem(OperationContext& context, const rpc::SyncFilesystemRequest& request,
                            rpc::Reply&) {
-  POSTERN_ASSIGN_OR_RETURN(const InodeRef inode,
-                           context.session.inodes.Get(NodeId(request.node_id())));
-  POSTERN_ASSIGN_OR_RETURN(const UniqueFd fd, Reopen(context, *inode, O_RDONLY | O_NONBLOCK));
+  POSTERN_ASSIGN_OR_RETURN(const PinnedInode inode, Pin(context, NodeId(request.node_id())));
+  POSTERN_ASSIGN_OR_RETURN(const UniqueFd fd, Reopen(context, inode, O_RDONLY | O_NONBLOCK));
   return CheckSyscall(syncfs(fd.get()));
 }
 

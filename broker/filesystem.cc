@@ -7,18 +7,41 @@
 namespace postern {
 namespace {
 
-ErrnoOr<UniqueFd> ReopenAt(OperationContext& context, const Inode& inode, int fd, int flags) {
-  if (!inode.has_descriptor()) {
-    // A handle leads to what the filesystem takes it for. Handles have been known to come back (32
-    // bits of generation, which a guest can try), and behind this one may now be a device.
-    struct statx status;
-    POSTERN_RETURN_IF_ERROR(StatDescriptor(fd, status));
-    if ((status.stx_mode & S_IFMT) != inode.type()) return Errno(ESTALE);
+// A descriptor of an inode that has none, neither of its own nor in the cache. If that took a
+// statx(2), it went to `status`, which is left alone otherwise.
+ErrnoOr<InodeDescriptor> OpenUncached(OperationContext& context, const Inode& inode,
+                                      struct statx& status, unsigned more) {
+  // Costs no system call; and some filesystems don't open the handle of a deleted file.
+  if (OpenFileRef file = context.session.open_files.AnyOf(inode.id())) {
+    const int fd = file->fd();
+    return InodeDescriptor(fd, std::move(file));
   }
-  return context.filesystem.proc_fd().ReopenUnchecked(fd, flags);
+  POSTERN_ASSIGN_OR_RETURN(UniqueFd fd, inode.OpenByHandle());
+  POSTERN_RETURN_IF_ERROR(StatDescriptor(fd.get(), status, more));
+  // A handle leads to what the filesystem takes it for. Handles have been known to come back (32
+  // bits of generation, which a guest can try), and behind this one may now be a device.
+  if ((status.stx_mode & S_IFMT) != inode.type()) return Errno(ESTALE);
+  // Some filesystems give a file another number over time: that one mustn't be found by it.
+  if (IdentityOf(status) != inode.identity()) {
+    return InodeDescriptor(std::make_shared<const UniqueFd>(std::move(fd)));
+  }
+  return InodeDescriptor(context.session.inodes.KeepPath(inode, std::move(fd)));
 }
 
-bool MayBeOpened(const Inode& inode) { return S_ISREG(inode.type()) || S_ISDIR(inode.type()); }
+ErrnoOr<PinnedInode> PinWith(OperationContext& context, NodeId id, struct statx& status,
+                             unsigned more) {
+  POSTERN_ASSIGN_OR_RETURN(InodeTable::InodeAndPath found, context.session.inodes.GetWithPath(id));
+  InodeRef& inode = found.inode;
+  if (inode->has_descriptor()) {
+    const int fd = inode->descriptor();
+    return PinnedInode{std::move(inode), InodeDescriptor(fd)};
+  }
+  if (found.path != nullptr) {
+    return PinnedInode{std::move(inode), InodeDescriptor(std::move(found.path))};
+  }
+  POSTERN_ASSIGN_OR_RETURN(InodeDescriptor descriptor, OpenUncached(context, *inode, status, more));
+  return PinnedInode{std::move(inode), std::move(descriptor)};
+}
 
 }  // namespace
 
@@ -39,6 +62,7 @@ ErrnoOrVoid Filesystem::UseFileHandles(MountTable::Policy policy) {
   POSTERN_ASSIGN_OR_RETURN(BudgetedFd opened, mounts->Open(root_.get(), status));
   root_mount_ = mounts->Add(IdentityOf(status).mount_id, std::move(opened));
   mounts_ = std::move(mounts);
+  budget_.SetCacheAside();
   return {};
 }
 
@@ -54,33 +78,34 @@ ErrnoOr<std::shared_ptr<Session>> Filesystem::StartSession(SessionOptions option
   root.key.identity = IdentityOf(status);
   root.type = status.stx_mode;
   root.mount = root_mount_;
-  return std::make_shared<Session>(options, std::move(root), &inode_budget_);
+  return std::make_shared<Session>(options, std::move(root), &inode_budget_, &budget_);
 }
 
 ErrnoOr<InodeDescriptor> OpenPath(OperationContext& context, const Inode& inode) {
-  ErrnoOr<InodeDescriptor> path = inode.Descriptor();
-  if (path.ok() || path.error() != Errno(ESTALE)) return path;
-  OpenFileRef file = context.session.open_files.AnyOf(inode.id());
-  if (file == nullptr) return path;
-  const int fd = file->fd();
-  return InodeDescriptor(fd, std::move(file));
+  if (inode.has_descriptor()) return InodeDescriptor(inode.descriptor());
+  if (PathRef path = context.session.inodes.CachedPath(inode)) {
+    return InodeDescriptor(std::move(path));
+  }
+  struct statx unused;
+  return OpenUncached(context, inode, unused, 0);
 }
 
 ErrnoOr<PinnedInode> Pin(OperationContext& context, NodeId id) {
-  POSTERN_ASSIGN_OR_RETURN(InodeRef inode, context.session.inodes.Get(id));
-  POSTERN_ASSIGN_OR_RETURN(InodeDescriptor descriptor, OpenPath(context, *inode));
-  return PinnedInode{std::move(inode), std::move(descriptor)};
+  struct statx unused;
+  return PinWith(context, id, unused, 0);
 }
 
-ErrnoOr<UniqueFd> Reopen(OperationContext& context, const Inode& inode, int flags) {
-  if (!MayBeOpened(inode)) return Errno(EBADF);
-  POSTERN_ASSIGN_OR_RETURN(const InodeDescriptor path, OpenPath(context, inode));
-  return ReopenAt(context, inode, path.get(), flags);
+ErrnoOr<PinnedInode> PinAndStat(OperationContext& context, NodeId id, struct statx& status,
+                                unsigned more) {
+  status.stx_mask = 0;  // As long as no statx(2) has filled it in.
+  POSTERN_ASSIGN_OR_RETURN(PinnedInode inode, PinWith(context, id, status, more));
+  if (status.stx_mask == 0) POSTERN_RETURN_IF_ERROR(StatDescriptor(inode.fd(), status, more));
+  return inode;
 }
 
 ErrnoOr<UniqueFd> Reopen(OperationContext& context, const PinnedInode& inode, int flags) {
-  if (!MayBeOpened(*inode.inode)) return Errno(EBADF);
-  return ReopenAt(context, *inode.inode, inode.fd(), flags);
+  if (!S_ISREG(inode.inode->type()) && !S_ISDIR(inode.inode->type())) return Errno(EBADF);
+  return context.filesystem.proc_fd().ReopenUnchecked(inode.fd(), flags);
 }
 
 }  // namespace postern

@@ -9,6 +9,7 @@
 #include "broker/broker_options.h"
 #include "broker/credentials.h"
 #include "broker/descriptor_budget.h"
+#include "broker/directory_stream.h"
 #include "broker/inode_table.h"
 #include "broker/mount_table.h"
 #include "broker/open_file_table.h"
@@ -30,9 +31,10 @@ struct SessionOptions {
 // that they began in: when it ends it leaves the service at once, and its files are closed when
 // the last of them is done.
 struct Session {
-  // `inode_budget` is borrowed.
-  Session(SessionOptions chosen, InodeParts root, InodeBudget* inode_budget)
-      : options(chosen), inodes(std::move(root), inode_budget) {}
+  // The budgets are borrowed.
+  Session(SessionOptions chosen, InodeParts root, InodeBudget* inode_budget,
+          DescriptorBudget* descriptors)
+      : options(chosen), inodes(std::move(root), inode_budget, descriptors) {}
 
   const SessionOptions options;
   InodeTable inodes;
@@ -47,7 +49,8 @@ class Filesystem {
   Filesystem(UniqueFd root, ProcFd proc_fd, ProcessCredentials credentials, size_t descriptor_limit,
              FilesystemOptions options = {});
 
-  // Makes inodes known by file handles instead of descriptors, from now on. The error (EPERM:
+  // Makes inodes known by file handles instead of descriptors, from now on, and sets descriptors
+  // aside for those that are in use. The error (EPERM:
   // CAP_DAC_READ_SEARCH is missing; EOPNOTSUPP: the filesystem has no handles) is that of the
   // root's, and has changed nothing. Call it before the first session.
   ErrnoOrVoid UseFileHandles(MountTable::Policy policy);
@@ -62,10 +65,14 @@ class Filesystem {
   DescriptorBudget& budget() { return budget_; }
   const InodeBudget& inode_budget() const { return inode_budget_; }
   StallTable& stalls() { return stalls_; }
+  DirectoryStreamBudget& directory_stream_budget() { return directory_stream_budget_; }
   // Null if inodes hold descriptors.
   MountTable* mounts() { return mounts_.get(); }
 
  private:
+  // The leftovers of some 500 directories that are read at one time.
+  static constexpr size_t kDirectoryStreamBytes = size_t{16} << 20;
+
   const UniqueFd root_;
   const ProcFd proc_fd_;
   const ProcessCredentials credentials_;
@@ -73,6 +80,7 @@ class Filesystem {
   DescriptorBudget budget_;
   InodeBudget inode_budget_;
   StallTable stalls_;
+  DirectoryStreamBudget directory_stream_budget_{kDirectoryStreamBytes};
   std::unique_ptr<MountTable> mounts_;
   MountRef root_mount_;
 };
@@ -85,6 +93,11 @@ struct OperationScratch {
   // The longest extended attribute, and the longest write. Aligned for direct I/O.
   static constexpr size_t kBulkBytes = 64 * 1024;
   alignas(4096) std::array<std::byte, kBulkBytes> bulk;
+  // What LookUp() has met of late.
+  struct {
+    uint32_t new_in_a_row = 0;  // Names whose file wasn't known.
+    uint32_t uncached = 0;      // Names whose file was known, and not in the cache.
+  } lookups;
 };
 
 // One operation's surroundings.
@@ -103,18 +116,20 @@ struct PinnedInode {
   int fd() const { return descriptor.get(); }
 };
 
-// A descriptor of the inode, O_PATH or, if the file has been deleted while the guest has it open,
-// that of the open file. Holds no longer than `inode`. ESTALE: the file is gone.
+// A descriptor of the inode: its own, the one in the cache, that of a file that the guest has open,
+// or else an O_PATH one that is opened by the handle, and goes to the cache. Holds no longer than
+// `inode`. What it is open on has the inode's type. ESTALE: the file is gone.
 ErrnoOr<InodeDescriptor> OpenPath(OperationContext& context, const Inode& inode);
 
 // EBADF for an id that isn't in the session's table; ESTALE as above.
 ErrnoOr<PinnedInode> Pin(OperationContext& context, NodeId id);
+// The same, and the inode's attributes; `more` as for StatDescriptor().
+ErrnoOr<PinnedInode> PinAndStat(OperationContext& context, NodeId id, struct statx& status,
+                                unsigned more = 0);
 
 // Opens the inode with `flags`, close-on-exec. EBADF if it is neither a regular file nor a
 // directory: a device, fifo or socket of the share belongs to the guest, and opening it here would
 // reach the host's driver or block.
-ErrnoOr<UniqueFd> Reopen(OperationContext& context, const Inode& inode, int flags);
-// The same with the descriptor that is there already.
 ErrnoOr<UniqueFd> Reopen(OperationContext& context, const PinnedInode& inode, int flags);
 
 }  // namespace postern

@@ -32,51 +32,48 @@ struct InodeIdentity {
   }
 };
 
-// What an inode is found by. A file handle names its file for all time. An identity does so only
-// while a descriptor pins it, and stands for the inodes without a handle: those that hold one.
+// What an inode is found by. A file handle names its file for all time. An identity alone does so
+// only while a descriptor pins it.
 struct InodeKey {
   InodeIdentity identity;
   std::optional<FileHandleView> handle;
 
-  friend bool operator==(const InodeKey& a, const InodeKey& b) {
-    if (a.handle.has_value() != b.handle.has_value()) return false;
-    if (!a.handle) return a.identity == b.identity;
-    return a.identity.mount_id == b.identity.mount_id && *a.handle == *b.handle;
-  }
-  template <typename H>
-  friend H AbslHashValue(H h, const InodeKey& key) {
-    if (!key.handle) return H::combine(std::move(h), key.identity);
-    return H::combine(std::move(h), key.identity.mount_id, *key.handle);
-  }
+  friend bool operator==(const InodeKey&, const InodeKey&) = default;
 };
 
 // What a new inode is made of.
 struct InodeParts {
   InodeKey key;
   mode_t type = 0;  // S_IFMT bits; others are ignored.
-  BudgetedFd path;  // O_PATH; may be none if there is a handle.
+  BudgetedFd path;  // O_PATH, for as long as the inode is known; may be none if there is a handle.
   MountRef mount;   // With handles if key.handle. None if the broker uses no handles at all.
+  UniqueFd spare;   // O_PATH, for the table's cache, if there is one and no `path`.
+  // Room for a handle that is asked for later; 0 with key.handle.
+  size_t handle_room = 0;
 };
 
-// A descriptor to work with, O_PATH or more: one that somebody else holds (borrowed), or one opened
-// for this use.
+// An O_PATH descriptor that operations in progress share with a cache, or none. The last one closes
+// it: drop it outside of locks.
+using PathRef = std::shared_ptr<const UniqueFd>;
+
+// A descriptor to work with, O_PATH or more, that somebody holds.
 class InodeDescriptor {
  public:
   // `keeper` keeps the descriptor open; null if that is the inode itself.
   explicit InodeDescriptor(int borrowed, std::shared_ptr<const void> keeper = nullptr)
       : fd_(borrowed), keeper_(std::move(keeper)) {}
-  explicit InodeDescriptor(UniqueFd owned) : fd_(owned.get()), owned_(std::move(owned)) {}
+  explicit InodeDescriptor(PathRef path) : fd_(path->get()), keeper_(std::move(path)) {}
   int get() const { return fd_; }
 
  private:
   int fd_;
-  UniqueFd owned_;
   std::shared_ptr<const void> keeper_;
 };
 
-// Immutable but for the lookup count, which its InodeTable guards. Lives as long as there is an
-// InodeRef to it: the table's, or that of an operation in progress. Made in one piece with the
-// bytes of its handle: there are millions of these.
+// Immutable but for the lookup count, the place in the cache and the handle, which may come later:
+// its InodeTable guards them. Lives as long as there is an InodeRef to it: the table's, or that of
+// an operation in progress. Made in one piece with the bytes of its handle: there are millions of
+// these.
 class Inode {
  public:
   Inode(const Inode&) = delete;
@@ -91,16 +88,20 @@ class Inode {
   // None if the broker uses no file handles.
   const MountRef& mount() const { return mount_; }
 
-  // Whether a descriptor pins the file, so that it can't go away.
-  bool has_descriptor() const { return path_.fd.valid(); }
-  // That one, or one opened by the handle. Holds no longer than the InodeRef through which it was
-  // asked for. ESTALE: the file is gone. OpenPath() (filesystem.h) finds it if the guest has it
-  // open.
-  ErrnoOr<InodeDescriptor> Descriptor() const;
+  // Whether a descriptor of the inode's own pins the file, so that it can't go away.
+  bool has_descriptor() const { return path_ != nullptr; }
+  // That one, which holds as long as the InodeRef through which it was asked for. Precondition:
+  // has_descriptor(). OpenPath() (filesystem.h) has one for every inode.
+  int descriptor() const { return path_->fd.get(); }
+  // An O_PATH descriptor of what the handle leads to. Precondition: !has_descriptor(), and there
+  // was none in the table's cache. ESTALE: the file is gone, or the inode was forgotten before its
+  // handle was asked for.
+  ErrnoOr<UniqueFd> OpenByHandle() const;
 
  private:
   friend class InodeRef;
   friend class InodeTable;
+  friend class PathCache;
 
   static Inode* New(InodeParts parts);
   void operator delete(void* room) { ::operator delete(room); }
@@ -108,17 +109,27 @@ class Inode {
   explicit Inode(InodeParts parts);
   ~Inode() = default;
 
+  bool has_handle() const { return handle_size_ != 0; }
+  // False if there is no room for it.
+  bool SetHandle(const FileHandleView& handle);
+
   // Where the handle's bytes are.
   std::byte* tail() { return reinterpret_cast<std::byte*>(this + 1); }
   const std::byte* tail() const { return reinterpret_cast<const std::byte*>(this + 1); }
 
   std::atomic<uint32_t> references_{0};
-  const mode_t type_;
+  const uint16_t type_;
+  // In the tail, at the most MAX_HANDLE_SZ.
+  const uint8_t handle_room_;
+  // 0: none. Guarded by the mutex of the inode's shard as long as that is so and `cached_` isn't 0;
+  // constant otherwise.
+  uint8_t handle_size_;
+  int32_t handle_type_;
+  // Guarded by the mutex of the inode's shard: the place in its PathCache, from 1 on; 0: none.
+  uint32_t cached_ = 0;
   const InodeIdentity identity_;
-  const BudgetedFd path_;
+  const std::unique_ptr<const BudgetedFd> path_;  // Most have none.
   const MountRef mount_;
-  const int32_t handle_type_;
-  const uint32_t handle_size_;  // 0: none.
   // Set by the table before anybody else sees the inode.
   NodeId id_;
   uint64_t stamp_ = 0;

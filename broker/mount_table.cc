@@ -15,7 +15,18 @@ bool IsPassing(Errno error) {
          error == Errno(EINTR) || error == Errno(EAGAIN);
 }
 
+// 0 if there are none.
+size_t HandleSizeOf(int fd) {
+  FileHandle handle;
+  return fd >= 0 && handle.Set(fd).ok() ? handle.view().bytes.size() : 0;
+}
+
 }  // namespace
+
+Mount::Mount(uint64_t id, BudgetedFd descriptor)
+    : id_(id),
+      descriptor_(std::move(descriptor)),
+      handle_size_(HandleSizeOf(descriptor_.fd.get())) {}
 
 MountRef MountTable::Find(uint64_t id) const {
   const absl::MutexLock lock(&mutex_);

@@ -27,10 +27,12 @@ namespace postern {
 class Mount {
  public:
   // `descriptor`: of something on the mount, opened for reading; none if there are no handles.
-  Mount(uint64_t id, BudgetedFd descriptor) : id_(id), descriptor_(std::move(descriptor)) {}
+  Mount(uint64_t id, BudgetedFd descriptor);
 
   uint64_t id() const { return id_; }
   bool has_handles() const { return descriptor_.fd.valid(); }
+  // How many bytes a handle takes. A guess: some filesystems make them of several lengths.
+  size_t handle_size() const { return handle_size_; }
   // An O_PATH descriptor. Precondition: has_handles(). ESTALE: the file is gone.
   ErrnoOr<UniqueFd> Open(const FileHandleView& handle) const {
     return FileHandle(handle).Open(descriptor_.fd.get());
@@ -39,6 +41,7 @@ class Mount {
  private:
   const uint64_t id_;  // STATX_MNT_ID
   const BudgetedFd descriptor_;
+  const size_t handle_size_;
 };
 
 // Inodes of the mount hold these. The last one closes the descriptor: drop it outside of locks.

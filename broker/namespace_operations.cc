@@ -21,9 +21,9 @@ namespace {
 constexpr uint32_t kPermissionBits = 07777;
 
 ErrnoOrVoid AnswerEntry(OperationContext& context, const PinnedInode& parent,
-                        const PathComponent& name, rpc::Reply& reply) {
+                        const PathComponent& name, Expect expect, rpc::Reply& reply) {
   struct statx status;
-  POSTERN_ASSIGN_OR_RETURN(const InodeRef inode, LookUp(context, parent, name, status));
+  POSTERN_ASSIGN_OR_RETURN(const InodeRef inode, LookUp(context, parent, name, status, expect));
   FillEntry(parent.inode->identity(), *inode, status, context.filesystem.ids(),
             *reply.mutable_entry());
   return {};
@@ -34,7 +34,8 @@ ErrnoOrVoid AnswerLabelled(OperationContext& context, const PinnedInode& parent,
                            const PathComponent& name, const rpc::SecurityContext& security,
                            mode_t type, rpc::Reply& reply) {
   struct statx status;
-  POSTERN_ASSIGN_OR_RETURN(const InodeRef inode, LookUp(context, parent, name, status));
+  POSTERN_ASSIGN_OR_RETURN(const InodeRef inode,
+                           LookUp(context, parent, name, status, Expect::kNew));
   const auto label = [&]() -> ErrnoOrVoid {
     // Somebody else who may write to the directory can have exchanged the object for another one's
     // name: that one doesn't get a label which was meant for a new object.
@@ -60,7 +61,9 @@ template <typename Request>
 ErrnoOrVoid AnswerMade(OperationContext& context, const PinnedInode& parent,
                        const PathComponent& name, const Request& request, mode_t type,
                        rpc::Reply& reply) {
-  if (!request.has_security_context()) return AnswerEntry(context, parent, name, reply);
+  if (!request.has_security_context()) {
+    return AnswerEntry(context, parent, name, Expect::kNew, reply);
+  }
   const ErrnoOrVoid answered =
       AnswerLabelled(context, parent, name, request.security_context(), type, reply);
   if (!answered.ok() && answered.error() != Errno(ESTALE)) {
@@ -82,7 +85,7 @@ ErrnoOrVoid Lookup(OperationContext& context, const rpc::LookupRequest& request,
                    rpc::Reply& reply) {
   POSTERN_ASSIGN_OR_RETURN(const PathComponent name, PathComponent::Parse(request.name()));
   POSTERN_ASSIGN_OR_RETURN(const PinnedInode parent, Pin(context, NodeId(request.parent())));
-  return AnswerEntry(context, parent, name, reply);
+  return AnswerEntry(context, parent, name, ExpectFromLast(context), reply);
 }
 
 ErrnoOrVoid Forget(OperationContext& context, const rpc::ForgetRequest& request, rpc::Reply&) {
@@ -170,7 +173,7 @@ ErrnoOrVoid Link(OperationContext& context, const rpc::LinkRequest& request, rpc
   POSTERN_RETURN_IF_ERROR(CheckSyscall(linkat(context.filesystem.proc_fd().directory(),
                                               DescriptorName(inode.fd()).c_str(), parent.fd(),
                                               name.c_str(), AT_SYMLINK_FOLLOW)));
-  return AnswerEntry(context, parent, name, reply);
+  return AnswerEntry(context, parent, name, Expect::kKnown, reply);
 }
 
 ErrnoOrVoid ReadLink(OperationContext& context, const rpc::ReadLinkRequest& request,

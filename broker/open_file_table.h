@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "broker/descriptor_budget.h"
+#include "broker/directory_stream.h"
 #include "broker/slot_array.h"
 #include "common/errno_or.h"
 #include "common/ids.h"
@@ -23,25 +24,24 @@ class OpenFile {
  public:
   enum class Kind { kFile, kDirectory };
 
-  OpenFile(NodeId node, Kind kind, uint32_t flags, BudgetedFd fd)
-      : node_(node), kind_(kind), flags_(flags), fd_(std::move(fd)) {}
+  OpenFile(NodeId node, Kind kind, uint32_t flags, BudgetedFd fd,
+           std::unique_ptr<DirectoryStream> stream = nullptr)
+      : node_(node), kind_(kind), flags_(flags), fd_(std::move(fd)), stream_(std::move(stream)) {}
 
   NodeId node() const { return node_; }
   Kind kind() const { return kind_; }
   uint32_t flags() const { return flags_; }  // As opened, for a reopening in another process.
   int fd() const { return fd_.fd.get(); }
 
-  // Directories: to be held from lseek(2) to the end of getdents64(2), which share the file
-  // position. The one lock of the broker that is held over a system call that may block; what can
-  // wait for it is another READDIR of the same handle, and no other lock is taken under it.
-  absl::Mutex& position_mutex() { return position_mutex_; }
+  // Of a directory; null for a file.
+  DirectoryStream* stream() { return stream_.get(); }
 
  private:
   const NodeId node_;
   const Kind kind_;
   const uint32_t flags_;
   const BudgetedFd fd_;
-  absl::Mutex position_mutex_;
+  const std::unique_ptr<DirectoryStream> stream_;
 };
 
 // The last reference closes the file, which may block: drop it outside of locks. Who sends the

@@ -6,8 +6,6 @@
 #include <algorithm>
 #include <array>
 
-#include "broker/attributes.h"
-
 namespace postern {
 namespace {
 
@@ -29,8 +27,7 @@ bool IsLocal(int fd) {
 
 }  // namespace
 
-bool StallTable::MayStall(int fd, const struct statx& status) {
-  const InodeIdentity identity = IdentityOf(status);
+bool StallTable::MayStall(int fd, const InodeIdentity& identity) {
   const Key key(identity.device, identity.mount_id);
   {
     const absl::ReaderMutexLock lock(&mutex_);

@@ -5,10 +5,11 @@
 #include <absl/base/thread_annotations.h>
 #include <absl/container/flat_hash_map.h>
 #include <absl/synchronization/mutex.h>
-#include <sys/stat.h>
 
 #include <cstdint>
 #include <utility>
+
+#include "broker/inode.h"
 
 namespace postern {
 
@@ -17,8 +18,8 @@ namespace postern {
 class StallTable {
  public:
   // Whether the filesystem that `fd` is open on is none of those known to end a buffered write or
-  // a close by themselves: a server's, FUSE, anything new. `status` is fd's statx(2).
-  bool MayStall(int fd, const struct statx& status);
+  // a close by themselves: a server's, FUSE, anything new. `identity` is that of the file.
+  bool MayStall(int fd, const InodeIdentity& identity);
 
  private:
   using Key =

@@ -48,6 +48,41 @@ TEST(DescriptorBudgetTest, WhatIsGivenBackGoesToItsKind) {
   EXPECT_EQ(budget.used(), 13u);
 }
 
+TEST(DescriptorBudgetTest, CacheHasAPartOfItsOwnAndNoMore) {
+  DescriptorBudget budget(160);
+  budget.SetCacheAside();
+  EXPECT_EQ(budget.cache_limit(), 10u);
+  EXPECT_EQ(budget.limit(), 150u);
+  std::vector<DescriptorBudget::Share> cached;
+  for (auto share = budget.TakeCached(); share; share = budget.TakeCached()) {
+    cached.push_back(std::move(share));
+  }
+  EXPECT_EQ(cached.size(), 10u);
+  EXPECT_EQ(budget.used(), 0u);
+  const auto opens = TakeAll(budget, Kind::kOpen);
+  const auto inodes = TakeAll(budget, Kind::kInode);
+  EXPECT_EQ(opens.size() + inodes.size(), 150u);
+  cached.pop_back();
+  EXPECT_EQ(budget.cached(), 9u);
+  EXPECT_TRUE(budget.TakeCached());
+}
+
+TEST(DescriptorBudgetTest, CacheIsNoLargerThanItHasUseFor) {
+  DescriptorBudget some(10'048);
+  some.SetCacheAside();
+  EXPECT_EQ(some.cache_limit(), 628u + 2000u);
+  DescriptorBudget many(1'000'000);
+  many.SetCacheAside();
+  EXPECT_EQ(many.cache_limit(), 16384u);
+  EXPECT_EQ(many.limit(), 1'000'000u - 16384u);
+}
+
+TEST(DescriptorBudgetTest, NothingIsCachedUnlessItWasSetAside) {
+  DescriptorBudget budget(160);
+  EXPECT_FALSE(budget.TakeCached());
+  EXPECT_EQ(budget.cached(), 0u);
+}
+
 TEST(InodeBudgetTest, TakesUpToTheLimitAndAgainWhatWasGivenBack) {
   InodeBudget budget(2);
   EXPECT_TRUE(budget.Take());

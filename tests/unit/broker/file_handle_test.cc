@@ -1,6 +1,9 @@
 // Operations on inodes that are known by file handles.
 #include "broker/file_handle.h"
 
+#include <linux/capability.h>
+#include <sys/syscall.h>
+
 #include <atomic>
 #include <memory>
 #include <thread>
@@ -9,6 +12,7 @@
 #include "broker/attributes.h"
 #include "broker/lookup.h"
 #include "tests/unit/broker/filesystem_fixture.h"
+#include "tests/unit/broker/requests.h"
 
 namespace postern {
 namespace {
@@ -56,18 +60,125 @@ class FileHandleTest : public FilesystemTest {
     return Run(request);
   }
   void Forget(uint64_t node, uint64_t count = 1) { session_->inodes.Forget(NodeId(node), count); }
+  // Takes the right to open handles from the calling thread.
+  static void LoseHandles() {
+    __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+    __user_cap_data_struct sets[2] = {};
+    ASSERT_EQ(syscall(SYS_capget, &header, sets), 0);
+    sets[0].effective &= ~(1u << CAP_DAC_READ_SEARCH);
+    ASSERT_EQ(syscall(SYS_capset, &header, sets), 0);
+  }
 
   size_t base_ = 0;
 };
 
-TEST_F(FileHandleTest, KnownInodeHoldsNoDescriptor) {
+TEST_F(FileHandleTest, KnownInodeNeedsNoDescriptor) {
   share_.Write("file");
   const auto before = OpenDescriptors();
   const uint64_t node = Lookup("file");
-  EXPECT_EQ(OpenDescriptors(), before);
   EXPECT_EQ(filesystem_->budget().used(), base_);
-  EXPECT_EQ(GetAttributes(node), 0);
+  session_->inodes.DropPaths();
   EXPECT_EQ(OpenDescriptors(), before);
+  EXPECT_EQ(GetAttributes(node), 0);
+  Forget(node);
+  EXPECT_EQ(OpenDescriptors(), before);
+}
+
+TEST_F(FileHandleTest, DescriptorOfTheLookupServesWhatFollows) {
+  share_.Write("file");
+  ASSERT_EQ(mkdir(share_.Path("directory").c_str(), 0755), 0);
+  share_.Write("directory/below");
+  const uint64_t node = Lookup("file");
+  const uint64_t directory = Lookup("directory");
+  const uint64_t below = Lookup("below", directory);
+  // Without the right to open handles, and in a thread that then ends.
+  std::thread([&] {
+    LoseHandles();
+    EXPECT_EQ(GetAttributes(node), 0);
+    EXPECT_EQ(Lookup("file"), node);
+    EXPECT_EQ(Lookup("below", directory), below);
+    EXPECT_EQ(Open(node), 0);
+    session_->inodes.DropPaths();
+    EXPECT_EQ(GetAttributes(below), EPERM);
+  }).join();
+  EXPECT_EQ(Count(node), 2u);
+}
+
+TEST_F(FileHandleTest, DescriptorComesBackWithTheNextUse) {
+  share_.Write("file");
+  const uint64_t node = Lookup("file");
+  session_->inodes.DropPaths();
+  EXPECT_EQ(GetAttributes(node), 0);
+  std::thread([&] {
+    LoseHandles();
+    EXPECT_EQ(GetAttributes(node), 0);
+  }).join();
+}
+
+TEST_F(FileHandleTest, LookupsAloneBringDescriptorsBackInTheEnd) {
+  share_.Write("file");
+  const uint64_t node = Lookup("file");
+  session_->inodes.DropPaths();
+  for (int i = 0; i < 8; ++i) EXPECT_EQ(Lookup("file"), node);
+  EXPECT_NE(session_->inodes.CachedPath(**session_->inodes.Get(NodeId(node))), nullptr);
+}
+
+TEST_F(FileHandleTest, OpenFileServesAnInodeThatIsNotInTheCache) {
+  ASSERT_EQ(Run(requests::Create("made", O_RDWR)), 0);
+  const uint64_t node = reply_.created().entry().node_id();
+  const uint64_t file = reply_.created().opened().open_file_id();
+  std::thread([&] {
+    LoseHandles();
+    EXPECT_EQ(GetAttributes(node), 0);
+    EXPECT_EQ(Release(node, file), 0);
+    EXPECT_EQ(GetAttributes(node), EPERM);
+  }).join();
+  EXPECT_EQ(filesystem_->budget().cached(), 0u);
+}
+
+TEST_F(FileHandleTest, FewDescriptorsAreSharedByAllAndNobodyMissesThem) {
+  for (int i = 0; i < 50; ++i) share_.Write("file" + std::to_string(i));
+  for (int i = 0; i < 50; ++i) Lookup("file" + std::to_string(i));
+  EXPECT_EQ(filesystem_->budget().cached(), kDescriptors / 16);
+  EXPECT_EQ(filesystem_->budget().limit(), kDescriptors - kDescriptors / 16);
+  EXPECT_EQ(filesystem_->budget().used(), base_);
+  for (int i = 0; i < 50; ++i) {
+    const uint64_t node = Lookup("file" + std::to_string(i));
+    EXPECT_EQ(GetAttributes(node), 0);
+    EXPECT_EQ(reply_.attributes().ino(), share_.Stat("file" + std::to_string(i)).st_ino);
+  }
+}
+
+TEST_F(FileHandleTest, NextSessionBeginsWithoutDescriptors) {
+  share_.Write("file");
+  Lookup("file");
+  EXPECT_EQ(filesystem_->budget().cached(), 1u);
+  context_.reset();
+  session_.reset();
+  EXPECT_EQ(filesystem_->budget().cached(), 0u);
+}
+
+// What was expected of a name changes the system calls, and not the answer.
+TEST_F(FileHandleTest, WrongExpectationsGiveTheSameAnswers) {
+  share_.Write("known");
+  share_.Write("new");
+  const uint64_t known = Lookup("known");
+  const auto root = Pin(*context_, kRootNodeId);
+  struct statx status;
+  const auto look_up = [&](const char* name, Expect expect) {
+    return (*LookUp(*context_, *root, *PathComponent::Parse(name), status, expect))->id().value();
+  };
+  EXPECT_EQ(look_up("known", Expect::kNew), known);
+  EXPECT_EQ(status.stx_ino, share_.Stat("known").st_ino);
+  EXPECT_EQ(look_up("known", Expect::kKnown), known);
+  session_->inodes.DropPaths();
+  EXPECT_EQ(look_up("known", Expect::kNew), known);
+  const uint64_t fresh = look_up("new", Expect::kKnown);
+  EXPECT_EQ(status.stx_ino, share_.Stat("new").st_ino);
+  EXPECT_EQ(look_up("new", Expect::kNew), fresh);
+  EXPECT_EQ(Count(known), 4u);
+  EXPECT_EQ(Count(fresh), 2u);
+  EXPECT_EQ(Run(LookupOf(kRoot, "none")), ENOENT);
 }
 
 TEST_F(FileHandleTest, SecondLookupFindsTheSameNode) {
@@ -121,6 +232,7 @@ TEST_F(FileHandleTest, NodeFollowsItsFileThroughRenames) {
 TEST_F(FileHandleTest, NodeOfADeletedFileIsStaleAndNeverTheNextFile) {
   share_.Write("file");
   const uint64_t node = Lookup("file");
+  session_->inodes.DropPaths();  // While it has a descriptor the file stays.
   const ino_t number = share_.Stat("file").st_ino;
   // Until the filesystem gives the number to another file, if it does.
   for (int i = 0; i < 1000; ++i) {
@@ -150,6 +262,7 @@ TEST_F(FileHandleTest, OpenFileStaysUsableThroughItsNodeAfterItWasDeleted) {
   EXPECT_EQ(Release(node, file), 0);
   EXPECT_EQ(GetAttributes(node), 0) << "the other open file is there still";
   EXPECT_EQ(Release(node, again), 0);
+  session_->inodes.DropPaths();
   EXPECT_EQ(GetAttributes(node), ESTALE);
 }
 
@@ -164,7 +277,8 @@ TEST_F(FileHandleTest, NodeWhoseHandleIsStaleIsReachedThroughItsOpenFile) {
   InodeParts parts{.key = {IdentityOf(status), handle.view()},
                    .type = S_IFREG,
                    .path = {},
-                   .mount = (*session_->inodes.Get(kRootNodeId))->mount()};
+                   .mount = (*session_->inodes.Get(kRootNodeId))->mount(),
+                   .spare = UniqueFd()};
   const NodeId node = (*session_->inodes.InsertOrFind(std::move(parts)))->id();
   gone.Reset();
   unlink(share_.Path("gone").c_str());
@@ -315,7 +429,7 @@ TEST_F(FileHandleTest, ConcurrentLookupsOfRecreatedFilesGiveEachFileOneNode) {
       for (int i = 0; i < 5000; ++i) {
         const auto root = Pin(context, kRootNodeId);
         struct statx status;
-        const auto inode = LookUp(context, *root, *name, status);
+        const auto inode = LookUp(context, *root, *name, status, ExpectFromLast(context));
         if (!inode.ok()) continue;
         ASSERT_EQ(status.stx_mode & S_IFMT, (*inode)->type());
         ASSERT_EQ(status.stx_ino, (*inode)->identity().inode);

@@ -36,7 +36,8 @@ class InodeTableTest : public testing::Test {
     return (*table_->InsertOrFind(PartsOf(identity)))->id();
   }
   InodeParts PartsOf(const InodeIdentity& identity, mode_t type = S_IFREG) {
-    return {.key = {identity, {}}, .type = type, .path = Path(), .mount = nullptr};
+    return {
+        .key = {identity, {}}, .type = type, .path = Path(), .mount = nullptr, .spare = UniqueFd()};
   }
   InodeRef Find(const InodeIdentity& identity) { return Find(identity, table_->Now()); }
   InodeRef Find(const InodeIdentity& identity, InodeTable::Stamp before) {
@@ -54,7 +55,7 @@ TEST_F(InodeTableTest, RootIsNodeOneAndCannotBeForgotten) {
   const auto root = table_->Get(kRootNodeId);
   ASSERT_TRUE(root.ok());
   EXPECT_TRUE((*root)->is_directory());
-  EXPECT_TRUE((*root)->Descriptor().ok());
+  EXPECT_TRUE((*root)->has_descriptor());
 }
 
 TEST_F(InodeTableTest, RootsIdentityIsTheRootWhateverTheDescriptor) {
@@ -128,7 +129,7 @@ TEST_F(InodeTableTest, OperationInProgressKeepsItsInodeAcrossForget) {
   const InodeRef kept = *table_->Get(id);
   table_->Forget(id, 1);
   EXPECT_EQ(GetError(id), EBADF);
-  EXPECT_GE(fcntl(kept->Descriptor()->get(), F_GETFD), 0) << "closed under an operation";
+  EXPECT_GE(fcntl(kept->descriptor(), F_GETFD), 0) << "closed under an operation";
 }
 
 constexpr std::byte kBytes[] = {std::byte{1}, std::byte{2}, std::byte{3}};
@@ -136,6 +137,7 @@ constexpr FileHandleView kHandle{7, kBytes};
 
 TEST_F(InodeTableTest, InodeWithAHandleIsFoundByItAndNotByItsIdentity) {
   InodeParts parts = PartsOf({1, 2, 3});
+  parts.path = BudgetedFd();
   parts.key.handle = kHandle;
   const NodeId id = (*table_->InsertOrFind(std::move(parts)))->id();
   EXPECT_EQ(table_->FindAndCount({{1, 2, 3}, kHandle}, S_IFREG, table_->Now())->id(), id);

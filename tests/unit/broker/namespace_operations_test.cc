@@ -6,6 +6,7 @@
 #include <sys/sysmacros.h>
 #include <sys/un.h>
 
+#include "broker/lookup.h"
 #include "tests/unit/broker/filesystem_fixture.h"
 
 namespace postern {
@@ -190,13 +191,17 @@ TEST_F(NamespaceOperationsTest, UnknownNodesAreBadEverywhere) {
 }
 
 TEST_F(NamespaceOperationsTest, FullBudgetIsEnfileAndKnownInodesGoOn) {
-  StartFilesystem(1);
+  StartFilesystem(2);
   share_.Write("one");
   share_.Write("two");
+  share_.Write("three");
   const uint64_t one = Lookup("one");
+  Lookup("three");
   EXPECT_EQ(Run(LookupOf(kRoot, "two")), ENFILE);
+  EXPECT_EQ(ExpectFromLast(*context_), Expect::kNew);
   EXPECT_EQ(Lookup("one"), one);
-  Forget(one, 2);
+  EXPECT_EQ(Lookup("one"), one);
+  Forget(one, 3);
   EXPECT_EQ(Run(LookupOf(kRoot, "two")), 0);
 }
 

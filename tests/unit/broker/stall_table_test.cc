@@ -13,7 +13,7 @@ bool MayStall(StallTable& table, const char* path) {
   const UniqueFd fd(open(path, O_RDONLY | O_CLOEXEC));
   struct statx status;
   EXPECT_TRUE(fd.valid() && StatDescriptor(fd.get(), status).ok()) << path;
-  return table.MayStall(fd.get(), status);
+  return table.MayStall(fd.get(), IdentityOf(status));
 }
 
 TEST(StallTableTest, TmpfsDoesNot) {
