@@ -21,10 +21,13 @@ bool IsForWriting(int flags) { return (flags & (O_ACCMODE | O_TRUNC)) != O_RDONL
 // was open.
 ErrnoOrVoid AnswerOpened(OperationContext& context, const Inode& inode, int flags, uint32_t mode,
                          BudgetedFd fd, rpc::OpenedFile& opened) {
-  opened.set_may_stall(context.filesystem.stalls().MayStall(fd.fd.get(), inode.identity()));
+  const StallTable::Traits traits = context.filesystem.stalls().Of(fd.fd.get(), inode.identity());
+  opened.set_may_stall(traits.may_stall);
+  opened.set_in_memory(traits.in_memory);
   // O_TRUNC has been done, and must not be done again by whoever reopens the file.
   auto file = std::make_shared<OpenFile>(inode.id(), OpenFile::Kind::kFile,
                                          static_cast<uint32_t>(flags & ~O_TRUNC), std::move(fd));
+  file->set_may_stall(traits.may_stall);
   POSTERN_ASSIGN_OR_RETURN(const OpenFileId id, context.session.open_files.Insert(file));
   context.reply_file = std::move(file);
   opened.set_open_file_id(id.value());
@@ -197,9 +200,12 @@ ErrnoOrVoid CreateTemporaryFile(OperationContext& context,
 }
 
 ErrnoOrVoid Release(OperationContext& context, const rpc::ReleaseRequest& request, rpc::Reply&) {
-  const ErrnoOr<OpenFileRef> removed = context.session.open_files.Remove(
-      OpenFileId(request.open_file_id()), NodeId(request.node_id()), OpenFile::Kind::kFile);
-  return removed.ok() ? ErrnoOrVoid() : removed.error();
+  POSTERN_ASSIGN_OR_RETURN(
+      const OpenFileRef file,
+      context.session.open_files.Remove(OpenFileId(request.open_file_id()),
+                                        NodeId(request.node_id()), OpenFile::Kind::kFile));
+  if (file->may_stall() && context.before_slow != nullptr) (*context.before_slow)();
+  return {};  // The file is closed with its last reference, most likely here.
 }
 
 ErrnoOrVoid SyncFilesystem(OperationContext& context, const rpc::SyncFilesystemRequest& request,

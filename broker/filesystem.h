@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstddef>
+#include <functional>
 #include <memory>
 
 #include "broker/broker_options.h"
@@ -107,6 +108,9 @@ struct OperationContext {
   OperationScratch& scratch;
   // Set by an operation whose reply carries a descriptor.
   OpenFileRef reply_file = nullptr;
+  // To be called by an operation before it does what may wait for a server, if it finds that out by
+  // itself: see kMayBeSlow (operation_table.h). Null: nobody waits for anything.
+  const std::function<void()>* before_slow = nullptr;
 };
 
 // An inode that can't go away while this lives, and a descriptor to reach it by.

@@ -33,6 +33,10 @@ class OpenFile {
   uint32_t flags() const { return flags_; }  // As opened, for a reopening in another process.
   int fd() const { return fd_.fd.get(); }
 
+  // Whether closing it may wait for a server. Set it before anybody else has the file.
+  bool may_stall() const { return may_stall_; }
+  void set_may_stall(bool may_stall) { may_stall_ = may_stall; }
+
   // Of a directory; null for a file.
   DirectoryStream* stream() { return stream_.get(); }
 
@@ -42,6 +46,7 @@ class OpenFile {
   const uint32_t flags_;
   const BudgetedFd fd_;
   const std::unique_ptr<DirectoryStream> stream_;
+  bool may_stall_ = false;
 };
 
 // The last reference closes the file, which may block: drop it outside of locks. Who sends the

@@ -62,7 +62,7 @@ constexpr OperationRow RowOf(Request::OperationCase operation) {
     case Request::kLink:             return Row<&Request::link, LinkRequest, &Link>("link", kChangesShare);
     case Request::kOpen:             return Row<&Request::open, OpenRequest, &Open>("open", kAnswersDescriptor);
     case Request::kCreate:           return Row<&Request::create, &check::Create, &Create>("create", kAnswersDescriptor);
-    case Request::kRelease:          return Row<&Request::release, ReleaseRequest, &Release>("release", kMayBeSlow);
+    case Request::kRelease:          return Row<&Request::release, ReleaseRequest, &Release>("release");
     case Request::kOpenDirectory:    return Row<&Request::open_directory, OpenDirectoryRequest, &OpenDirectory>("open_directory");
     case Request::kReadDirectory:    return Row<&Request::read_directory, ReadDirectoryRequest, &ReadDirectory>("read_directory");
     case Request::kReleaseDirectory: return Row<&Request::release_directory, ReleaseDirectoryRequest, &ReleaseDirectory>("release_directory");

@@ -22,6 +22,10 @@ constexpr size_t kProcessorBytes = 1 + sizeof(uint32_t);
 // What is left for replies.
 constexpr size_t kMaxReplyBytes = kMaxMessageBytes - kProcessorBytes;
 
+// So many are worth a message; fewer only after a longer time.
+constexpr size_t kManyReplies = 16;
+constexpr int kPatience = 5;
+
 }  // namespace
 
 ReplyWriter::ReplyWriter(TakeBack take_back, std::chrono::microseconds delay)
@@ -35,6 +39,7 @@ void ReplyWriter::Begin(RpcChannel& channel, absl::Mutex& mutex) {
   used_ = 0;
   replies_ = 0;
   files_.clear();
+  failure_ = {};
   sent_ = std::chrono::steady_clock::now();
   channel_ = &channel;
   mutex_ = &mutex;
@@ -63,12 +68,13 @@ ErrnoOrVoid ReplyWriter::Add(const rpc::Reply& reply, OpenFileRef file) {
 }
 
 ErrnoOrVoid ReplyWriter::FlushIfDue() {
-  if (std::chrono::steady_clock::now() - sent_ < delay_) return {};
+  const auto waited = std::chrono::steady_clock::now() - sent_;
+  if (waited < (replies_ < kManyReplies ? kPatience * delay_ : delay_)) return {};
   return Flush();
 }
 
 ErrnoOrVoid ReplyWriter::Flush() {
-  if (replies_ == 0) return {};
+  if (replies_ == 0 || !failure_.ok()) return failure_;
   ErrnoOrVoid sent = Send();
   if (!sent.ok() && sent.error() == Errno(ETOOMANYREFS) && !files_.empty()) {
     POSTERN_LOG_ONCE(WARNING)
@@ -81,6 +87,7 @@ ErrnoOrVoid ReplyWriter::Flush() {
   replies_ = 0;
   files_.clear();
   sent_ = std::chrono::steady_clock::now();
+  failure_ = sent;
   return sent;
 }
 

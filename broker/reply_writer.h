@@ -45,7 +45,8 @@ class ReplyWriter {
   // come: what is answered the guest can go on with.
   ErrnoOrVoid FlushIfDue();
 
-  // Sends what has been added, if anything. The kernel counts the descriptors that lie unread in
+  // Sends what has been added, if anything. An error is remembered: all that follows has it, too,
+  // and sends nothing. The kernel counts the descriptors that lie unread in
   // sockets for each user, and refuses more (ETOOMANYREFS) than the sender's limit of open files:
   // the worker of any other VM can bring that about. Replies with a descriptor become ENFILE then.
   ErrnoOrVoid Flush();
@@ -68,6 +69,7 @@ class ReplyWriter {
   size_t replies_ = 0;
   std::chrono::steady_clock::time_point sent_;  // When the last message was, or Begin() called.
   std::vector<File> files_;
+  ErrnoOrVoid failure_;
 };
 
 }  // namespace postern

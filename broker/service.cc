@@ -67,6 +67,7 @@ struct BrokerService::ThreadState {
   rpc::RequestBatch* batch = nullptr;  // In the arena.
   std::unique_ptr<OperationScratch> scratch = std::make_unique<OperationScratch>();
   ReplyWriter writer;
+  const std::function<void()> flush = [this] { (void)writer.Flush(); };  // It remembers errors.
   AdaptivePoll poll;
   uint64_t claim = 0;  // Of the link that it serves.
 };
@@ -342,7 +343,7 @@ ErrnoOrVoid BrokerService::Process(Link& link, ThreadState& thread) {
     } else if (session == nullptr) {
       result = Errno(EIO);
     } else {
-      OperationContext context{filesystem_, *session, *thread.scratch};
+      OperationContext context{filesystem_, *session, *thread.scratch, nullptr, &thread.flush};
       result = RunOperation(row, context, request, *reply);
       file = std::move(context.reply_file);
     }

@@ -19,26 +19,27 @@ constexpr long kXfsMagic = 0x58465342;
 constexpr std::array<long, 6> kLocal = {EXT4_SUPER_MAGIC, kXfsMagic,   BTRFS_SUPER_MAGIC,
                                         F2FS_SUPER_MAGIC, TMPFS_MAGIC, RAMFS_MAGIC};
 
-bool IsLocal(int fd) {
+StallTable::Traits Ask(int fd) {
   struct statfs status;
-  if (fstatfs(fd, &status) < 0) return false;
-  return std::ranges::find(kLocal, status.f_type) != kLocal.end();
+  if (fstatfs(fd, &status) < 0) return {};
+  return {.may_stall = std::ranges::find(kLocal, status.f_type) == kLocal.end(),
+          .in_memory = status.f_type == TMPFS_MAGIC || status.f_type == RAMFS_MAGIC};
 }
 
 }  // namespace
 
-bool StallTable::MayStall(int fd, const InodeIdentity& identity) {
+StallTable::Traits StallTable::Of(int fd, const InodeIdentity& identity) {
   const Key key(identity.device, identity.mount_id);
   {
     const absl::ReaderMutexLock lock(&mutex_);
     const auto found = known_.find(key);
     if (found != known_.end()) return found->second;
   }
-  const bool may_stall = !IsLocal(fd);
+  const Traits traits = Ask(fd);
   const absl::MutexLock lock(&mutex_);
   if (known_.size() >= kMaxKnown) known_.clear();
-  known_[key] = may_stall;
-  return may_stall;
+  known_[key] = traits;
+  return traits;
 }
 
 }  // namespace postern

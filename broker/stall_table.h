@@ -17,16 +17,24 @@ namespace postern {
 // a system call.
 class StallTable {
  public:
-  // Whether the filesystem that `fd` is open on is none of those known to end a buffered write or
-  // a close by themselves: a server's, FUSE, anything new. `identity` is that of the file.
-  bool MayStall(int fd, const InodeIdentity& identity);
+  struct Traits {
+    // None of those known to end a buffered write or a close by themselves: a server's, FUSE,
+    // anything new.
+    bool may_stall = true;
+    // There is nothing behind it that fsync(2) would wait for.
+    bool in_memory = false;
+  };
+
+  // Of the filesystem that `fd` is open on. `identity` is that of the file.
+  Traits Of(int fd, const InodeIdentity& identity);
+  bool MayStall(int fd, const InodeIdentity& identity) { return Of(fd, identity).may_stall; }
 
  private:
   using Key =
       std::pair<uint64_t, uint64_t>;  // Device, mount id: together they are not reused soon.
 
   absl::Mutex mutex_;
-  absl::flat_hash_map<Key, bool> known_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<Key, Traits> known_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace postern

@@ -23,7 +23,7 @@ constexpr SeccompRow kWorker[] = {
     {SCMP_SYS(ppoll), "waiting"},
 #endif
     {SCMP_SYS(read), "event descriptors"},
-    {SCMP_SYS(fcntl), Is32(1, F_GETFL), "whether a received file can be written; notifications"},
+    {SCMP_SYS(fcntl), Is32(1, F_GETFL), "notifications"},
     {SCMP_SYS(fcntl), Is32(1, F_SETFL), Masked32(2, O_NONBLOCK | O_ASYNC, O_NONBLOCK),
      "notifications, which must not block; no signals"},
     {SCMP_SYS(fcntl), Is32(1, F_DUPFD_CLOEXEC), "FLUSH: closing a copy"},

@@ -123,7 +123,7 @@ FileProgress Advance(FileOperation& operation, const DescriptorChain& chain, Blo
     case FileOperation::Kind::kWrite:
       return Transfer(operation, chain, blocking, ranges);
     case FileOperation::Kind::kFlush:
-      if (blocking == Blocking::kAvoid && (operation.file->writable || operation.file->may_stall)) {
+      if (blocking == Blocking::kAvoid && operation.file->may_stall) {
         return FileProgress::kWouldBlock;
       }
       return Flush(operation);
@@ -131,7 +131,9 @@ FileProgress Advance(FileOperation& operation, const DescriptorChain& chain, Blo
       if (blocking == Blocking::kAvoid) return FileProgress::kWouldBlock;
       return Seek(operation);
     case FileOperation::Kind::kSync:
-      if (blocking == Blocking::kAvoid) return FileProgress::kWouldBlock;
+      if (blocking == Blocking::kAvoid && !operation.file->in_memory) {
+        return FileProgress::kWouldBlock;
+      }
       return Sync(operation);
     case FileOperation::Kind::kAllocate:
       if (blocking == Blocking::kAvoid) return FileProgress::kWouldBlock;

@@ -44,8 +44,8 @@ enum class FileProgress {
 enum class Blocking { kAvoid, kAllowed };
 
 // Carries `operation` on. Data goes between the file and guest memory without a copy here. `ranges`
-// is scratch. With kAvoid a flush of a file that isn't open for writing is done at once: there is
-// nothing to write back. With kAvoid a buffered write may still block where a local filesystem
+// is scratch. With kAvoid a flush is done at once where the filesystem is local: nothing is written
+// back. With kAvoid a buffered write may still block where a local filesystem
 // doesn't know RWF_NOWAIT (ext4): the page cache takes it, and handing each one to another thread
 // would cost more than it saves. Where it may stall (GuestFile) all of them are handed over.
 FileProgress Advance(FileOperation& operation, const DescriptorChain& chain, Blocking blocking,

@@ -10,7 +10,9 @@ namespace postern {
 namespace {
 
 OpenedFacts FactsOf(const rpc::OpenedFile& opened) {
-  return {.has_set_id_bits = opened.has_set_id_bits(), .may_stall = opened.may_stall()};
+  return {.has_set_id_bits = opened.has_set_id_bits(),
+          .may_stall = opened.may_stall(),
+          .in_memory = opened.in_memory()};
 }
 
 // struct dirent's d_type is the file type of st_mode, shifted (IFTODT in dirent.h).

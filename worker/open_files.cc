@@ -1,7 +1,5 @@
 #include "worker/open_files.h"
 
-#include <fcntl.h>
-
 #include <utility>
 
 namespace postern {
@@ -28,12 +26,16 @@ ErrnoOrVoid OpenFiles::Insert(OpenFileId id, UniqueFd fd, NodeId node_id, const 
                               const OpenedFacts& facts) {
   POSTERN_ASSIGN_OR_RETURN(FileShare share, TakeShare());
   auto file = std::make_shared<GuestFile>(std::move(share));
-  // If the flags can't be told, waiting for another thread is the safer mistake.
-  file->writable = (fcntl(fd.get(), F_GETFL) & O_ACCMODE) != O_RDONLY;
   file->fd = std::move(fd);
   file->id = id;
   file->node_id = node_id;
   file->may_stall = facts.may_stall;
+  if (facts.in_memory) {
+    file->in_memory = true;
+    // Nor have READ and WRITE, and tmpfs doesn't know RWF_NOWAIT.
+    file->read_nowait.store(false, std::memory_order_relaxed);
+    file->write_nowait.store(false, std::memory_order_relaxed);
+  }
   file->closer = closer_;
   file->has_set_id_bits.store(facts.has_set_id_bits, std::memory_order_relaxed);
   std::shared_ptr<GuestFile> replaced = file;

@@ -49,6 +49,7 @@ using FileCloser = std::function<void(ClosingFile)>;
 struct OpenedFacts {
   bool has_set_id_bits = false;
   bool may_stall = false;
+  bool in_memory = false;
 };
 
 // A regular file that the guest has open. Everything but the hints is constant.
@@ -62,10 +63,10 @@ struct GuestFile {
   UniqueFd fd;
   OpenFileId id;
   NodeId node_id;
-  // Open for writing: then closing a duplicate may write back to a server, and wait for it.
-  bool writable = false;
   // What would wait may wait for long: never on the thread of a queue. Closing, too.
   bool may_stall = false;
+  // FSYNC has nothing to wait for.
+  bool in_memory = false;
   std::shared_ptr<const FileCloser> closer;
   // Whether the filesystem takes RWF_NOWAIT on this file; learnt from the first EOPNOTSUPP.
   std::atomic<bool> read_nowait = true;

@@ -133,7 +133,8 @@ absl::StatusOr<std::unique_ptr<Session>> Benchmark::StartSession(
                            .share = share_,
                            .queues = queues,
                            .daemon_cpu = settings_.daemon_cpu,
-                           .front_end_cpu = settings_.front_end_cpu};
+                           .front_end_cpu = settings_.front_end_cpu,
+                           .front_end_polls = settings_.front_end_polls};
   session.command.insert(session.command.end(), options.begin(), options.end());
   return Session::Start(session);
 }

@@ -61,6 +61,9 @@ void AddOptions(CLI::App& app, Settings& settings, std::vector<std::string>& dae
       ->capture_default_str();
   app.add_option("--front-end-cpu", settings.front_end_cpu, "CPU of the front end; -1: any")
       ->capture_default_str();
+  app.add_flag("--front-end-polls", settings.front_end_polls,
+               "The front end looks at its rings all the time, instead of sleeping until it is "
+               "notified as a guest does");
 }
 
 int Main(int argc, char** argv) {

@@ -51,7 +51,7 @@ class QueueRunner {
 
   void Run(Clock::time_point begin, Clock::time_point end) {
     end_ = end;
-    polled_ = -queue_.polled();
+    waited_ = -queue_.waited();
     for (Running& running : lanes_) BeginOperation(running);
     while (queue_.in_flight() > 0) {
       if (auto reaped = queue_.Wait(); !reaped.ok()) {
@@ -59,7 +59,7 @@ class QueueRunner {
         return;
       }
     }
-    polled_ += queue_.polled();
+    waited_ += queue_.waited();
     took_ = Clock::now() - begin;
   }
 
@@ -80,7 +80,7 @@ class QueueRunner {
   const std::vector<float>& latencies() const { return latencies_; }
   double busy_percent() const {
     return 100 *
-           (1 - std::chrono::duration<double>(polled_) / std::chrono::duration<double>(took_));
+           (1 - std::chrono::duration<double>(waited_) / std::chrono::duration<double>(took_));
   }
 
  private:
@@ -142,7 +142,7 @@ class QueueRunner {
   std::vector<Running> lanes_;
   Clock::time_point end_;
   Clock::duration took_{1};
-  Clock::duration polled_{0};
+  Clock::duration waited_{0};
   std::vector<float> latencies_;
   std::string failure_;
 };

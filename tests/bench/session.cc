@@ -83,7 +83,8 @@ absl::Status Session::StartFrontEnd(const Options& options) {
   if (auto status = front_end_->Start(); !status.ok()) return status;
   for (size_t i = 0; i < options.queues; ++i) {
     vmm::FuseQueue::Options queue;
-    queue.wait = vmm::FuseQueue::WaitMode::kPoll;
+    queue.wait = options.front_end_polls ? vmm::FuseQueue::WaitMode::kPoll
+                                         : vmm::FuseQueue::WaitMode::kBlock;
     queue.yields = options.queues > 1;
     queue.hangup_fd = front_end_->client().fd();
     queue.index = static_cast<uint16_t>(i);

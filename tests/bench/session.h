@@ -19,8 +19,8 @@ namespace postern::bench {
 // Pins the calling thread, and what it starts, to one CPU; -1: to all that the program may use.
 absl::Status RunOnCpu(int cpu);
 
-// The daemon runs on one CPU, the threads of the front end on another; they poll their used rings,
-// so that what is measured is the daemon.
+// The daemon runs on one CPU, the threads of the front end on another. They sleep until they are
+// notified, as a guest's processor does, or poll their used rings, as no guest does.
 class Session {
  public:
   struct Options {
@@ -29,6 +29,7 @@ class Session {
     size_t queues = 1;  // Request queues.
     int daemon_cpu = -1;
     int front_end_cpu = -1;
+    bool front_end_polls = false;
   };
 
   // kUnimplemented: the daemon doesn't offer as many queues.

@@ -128,9 +128,9 @@ ErrnoOr<size_t> FuseQueue::Wait(std::chrono::milliseconds limit) {
   POSTERN_ASSIGN_OR_RETURN(const size_t done, Reap());
   if (done > 0) return done;
   const auto begin = Clock::now();
-  if (options_.wait == WaitMode::kBlock) return Block(begin + limit);
-  POSTERN_RETURN_IF_ERROR(Poll(begin + limit));
-  polled_ += Clock::now() - begin;
+  POSTERN_RETURN_IF_ERROR(options_.wait == WaitMode::kBlock ? Block(begin + limit)
+                                                            : Poll(begin + limit));
+  waited_ += Clock::now() - begin;
   return Reap();
 }
 
@@ -147,7 +147,7 @@ ErrnoOrVoid FuseQueue::Poll(Clock::time_point deadline) {
   }
 }
 
-ErrnoOr<size_t> FuseQueue::Block(Clock::time_point deadline) {
+ErrnoOrVoid FuseQueue::Block(Clock::time_point deadline) {
   while (true) {
     if (ring_.EnableCalls()) break;
     const auto left =
@@ -162,7 +162,7 @@ ErrnoOr<size_t> FuseQueue::Block(Clock::time_point deadline) {
     if (waiting[1].revents != 0) return Errno(ENOTCONN);
   }
   ring_.DisableCalls();
-  return Reap();
+  return {};
 }
 
 void FuseQueue::Abandon(const void* context) {

@@ -70,8 +70,8 @@ class FuseQueue {
   const std::string& violation() const { return violation_; }
   uint64_t kicks() const { return kicks_; }
   uint64_t sleeps() const { return sleeps_; }
-  // What WaitMode::kPoll has spent looking for a reply that wasn't there yet.
-  std::chrono::nanoseconds polled() const { return polled_; }
+  // What Wait() has spent without a reply, asleep or looking for one.
+  std::chrono::nanoseconds waited() const { return waited_; }
   DriverQueue& ring() { return ring_; }
   GuestMemory& memory() { return memory_; }
   void set_wait_mode(WaitMode mode) { options_.wait = mode; }
@@ -82,7 +82,7 @@ class FuseQueue {
       : memory_(memory), ring_(ring), options_(options) {}
   ErrnoOrVoid Complete(const DriverQueue::Used& used);
   ErrnoOrVoid Poll(std::chrono::steady_clock::time_point deadline);
-  ErrnoOr<size_t> Block(std::chrono::steady_clock::time_point deadline);
+  ErrnoOrVoid Block(std::chrono::steady_clock::time_point deadline);
   Errno Violated(const char* rule);
 
   GuestMemory& memory_;
@@ -95,7 +95,7 @@ class FuseQueue {
   uint64_t next_unique_ = 0;
   uint64_t kicks_ = 0;
   uint64_t sleeps_ = 0;
-  std::chrono::nanoseconds polled_{0};
+  std::chrono::nanoseconds waited_{0};
   std::string violation_;
 };
 
