@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <cstring>
 #include <memory>
 #include <span>
 #include <string_view>
@@ -20,6 +21,7 @@ namespace {
 // FUSE's sizes (fuse_dirent, fuse_direntplus), which rpc.proto counts the budget in.
 constexpr size_t kDirentBytes = 24;
 constexpr size_t kEntryBytes = 128;
+constexpr size_t DirentBytes(size_t name_size) { return (kDirentBytes + name_size + 7) / 8 * 8; }
 
 // What an item takes in the reply besides its name, at the most: an Item's own fields are below 40
 // bytes, an Entry's below 176. A listing that is kept within kMaxListingBytes by this measure fits
@@ -44,6 +46,29 @@ void AddEntry(OperationContext& context, const PinnedInode& directory, std::stri
   if (!inode.ok()) return;
   FillEntry(directory.inode->identity(), **inode, status, context.filesystem.ids(),
             *item.mutable_entry());
+}
+
+// What precedes a name in DirectoryListing.packed.
+struct PackedItem {
+  uint64_t ino;
+  uint64_t next_offset;
+  uint32_t name_size;
+  uint32_t type;
+};
+static_assert(sizeof(PackedItem) == kDirentBytes);
+
+// `size`: what it comes to.
+void Pack(std::span<const std::byte> records, size_t size, std::string& packed) {
+  packed.resize(size);  // Zeros.
+  char* to = packed.data();
+  while (!records.empty()) {
+    const DirectoryRecord record = DirectoryRecord::Take(records);
+    const PackedItem item{record.ino, record.next_offset, static_cast<uint32_t>(record.name.size()),
+                          record.type};
+    std::memcpy(to, &item, sizeof(item));
+    std::memcpy(to + sizeof(item), record.name.data(), record.name.size());
+    to += DirentBytes(record.name.size());
+  }
 }
 
 }  // namespace
@@ -79,8 +104,8 @@ ErrnoOrVoid ReadDirectory(OperationContext& context, const rpc::ReadDirectoryReq
   size_t room = kMaxListingBytes;
   // What doesn't fit isn't looked up, so there is no count to take back.
   const auto fits = [&](const DirectoryRecord& record) {
-    const size_t cost = (kDirentBytes + record.name.size() + 7) / 8 * 8 +
-                        (request.with_entries() ? kEntryBytes : 0);
+    const size_t cost =
+        DirentBytes(record.name.size()) + (request.with_entries() ? kEntryBytes : 0);
     const size_t bytes =
         record.name.size() + kMaxItemBytes + (request.with_entries() ? kMaxItemEntryBytes : 0);
     if (cost > budget || bytes > room) return false;
@@ -93,6 +118,10 @@ ErrnoOrVoid ReadDirectory(OperationContext& context, const rpc::ReadDirectoryReq
                                                      context.scratch.directory_entries, fits));
 
   rpc::DirectoryListing& listing = *reply.mutable_listing();
+  if (!request.with_entries()) {
+    Pack(portion.records, request.budget() - budget, *listing.mutable_packed());
+    return portion.records.empty() && portion.cut ? ErrnoOrVoid(Errno(EINVAL)) : ErrnoOrVoid();
+  }
   for (std::span<const std::byte> records = portion.records; !records.empty();) {
     const DirectoryRecord record = DirectoryRecord::Take(records);
     rpc::DirectoryListing::Item& item = *listing.add_items();
@@ -100,7 +129,7 @@ ErrnoOrVoid ReadDirectory(OperationContext& context, const rpc::ReadDirectoryReq
     item.set_ino(record.ino);
     item.set_next_offset(record.next_offset);
     item.set_type(record.type);
-    if (request.with_entries() && !record.is_dot()) AddEntry(context, inode, record.name, item);
+    if (!record.is_dot()) AddEntry(context, inode, record.name, item);
   }
   // Empty means the end to the guest.
   if (portion.records.empty() && portion.cut) return Errno(EINVAL);

@@ -9,6 +9,11 @@
 namespace postern {
 namespace {
 
+// What rpc.proto says of DirectoryListing.packed.
+static_assert(offsetof(fuse_dirent, ino) == 0 && offsetof(fuse_dirent, off) == 8 &&
+              offsetof(fuse_dirent, namelen) == 16 && offsetof(fuse_dirent, type) == 20 &&
+              FUSE_NAME_OFFSET == 24 && FUSE_DIRENT_ALIGN(1) == 8);
+
 OpenedFacts FactsOf(const rpc::OpenedFile& opened) {
   return {.has_set_id_bits = opened.has_set_id_bits(),
           .may_stall = opened.may_stall(),
@@ -169,7 +174,8 @@ ErrnoOrVoid EncodeOpendir(const EncodeContext& context, const rpc::Reply& reply,
 
 ErrnoOrVoid EncodeReaddir(const EncodeContext&, const rpc::Reply& reply, FusePayload& payload) {
   if (!reply.has_listing()) return Errno(EIO);
-  for (const auto& item : reply.listing().items()) AppendDirent(item, payload);
+  // Each of its items is a struct fuse_dirent.
+  payload.AppendBytes(std::as_bytes(std::span(reply.listing().packed())));
   return {};
 }
 

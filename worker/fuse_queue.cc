@@ -14,10 +14,9 @@ namespace {
 // The largest argument part, without a WRITE's data: twice an extended attribute's largest value.
 constexpr size_t kMaxArgumentBytes = 128 * 1024;
 
-// Requests taken in one pass, and data moved, before replies are looked at and the driver is
-// notified again.
+// Requests taken in one pass, and data moved, before replies are looked at again.
 constexpr int kRequestsPerPass = 64;
-constexpr size_t kBytesPerPass = 64 * 1024;
+constexpr uint64_t kBytesPerPass = 256 * 1024;
 
 // The ids of the requests that the queue makes on its own account. PendingRequest's have a slot in
 // their low half.
@@ -420,7 +419,11 @@ void FuseQueue::ReplyError(Virtqueue& virtqueue, PendingRequest& request, Errno 
 
 void FuseQueue::Complete(Virtqueue& virtqueue, PendingRequest& request, uint32_t written) {
   virtqueue.Push(request.chain.head(), written);
-  virtqueue.Show();
+  if (notify_ == nullptr) {
+    virtqueue.Show();
+  } else if (virtqueue.Publish()) {
+    notify_();
+  }
   requests_.Return(request);
 }
 

@@ -163,6 +163,7 @@ bool QueueThread::drained() const {
 
 void QueueThread::Run() {
   pthread_setname_np(pthread_self(), name_.c_str());
+  fuse_.set_notify([this] { Notify(call_); });
   WarmUpThread();
   bool await_reply = false;
   while (BeginCommand()) {

@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 
+#include <cstring>
 #include <map>
 #include <set>
 #include <vector>
@@ -11,6 +12,28 @@
 
 namespace postern {
 namespace {
+
+// A listing's items, packed or not.
+std::vector<rpc::DirectoryListing::Item> ItemsOf(const rpc::DirectoryListing& listing) {
+  std::vector<rpc::DirectoryListing::Item> items(listing.items().begin(), listing.items().end());
+  for (std::string_view rest = listing.packed(); !rest.empty();) {
+    const auto load = [&rest]<typename Integer>(size_t offset, Integer) {
+      Integer value;
+      std::memcpy(&value, rest.data() + offset, sizeof(value));
+      return value;
+    };
+    rpc::DirectoryListing::Item& item = items.emplace_back();
+    item.set_ino(load(0, uint64_t{}));
+    item.set_next_offset(load(8, uint64_t{}));
+    const size_t size = load(16, uint32_t{});
+    item.set_type(load(20, uint32_t{}));
+    item.set_name(std::string(rest.substr(24, size)));
+    const size_t whole = (24 + size + 7) / 8 * 8;
+    EXPECT_EQ(rest.substr(24 + size, whole - 24 - size), std::string(whole - 24 - size, '\0'));
+    rest.remove_prefix(whole);
+  }
+  return items;
+}
 
 class DirectoryOperationsTest : public FilesystemTest {
  protected:
@@ -40,9 +63,10 @@ class DirectoryOperationsTest : public FilesystemTest {
     uint64_t offset = 0;
     for (;;) {
       EXPECT_EQ(Run(ReadOf(file, offset, budget, with_entries)), 0);
-      if (reply_.listing().items().empty()) return all;
+      const auto items = ItemsOf(reply_.listing());
+      if (items.empty()) return all;
       size_t cost = 0;
-      for (const auto& item : reply_.listing().items()) {
+      for (const auto& item : items) {
         cost += (24 + item.name().size() + 7) / 8 * 8 + (with_entries ? 128 : 0);
         all.push_back(item);
       }

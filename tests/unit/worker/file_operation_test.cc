@@ -80,9 +80,9 @@ TEST_F(FileOperationTest, FlushLeavesNoDescriptorBehind) {
 }
 
 // It may write back to a server, and wait for it.
-TEST_F(FileOperationTest, FlushOfAWritableFileIsNeverDoneOnTheQueuesThread) {
+TEST_F(FileOperationTest, FlushThatMayStallIsNeverDoneOnTheQueuesThread) {
   Begin(Kind::kFlush, TemporaryFile());
-  operation_.file->writable = true;
+  operation_.file->may_stall = true;
   const size_t open = OpenDescriptors().size();
   EXPECT_EQ(Run(Blocking::kAvoid), FileProgress::kWouldBlock);
   EXPECT_EQ(Run(Blocking::kAllowed), FileProgress::kDone);

@@ -82,6 +82,13 @@ class FuseEncodeTest : public testing::Test {
     EXPECT_THAT(payload_.bytes(), AreBytes(expected.bytes()));
   }
   static UniqueFd OpenNull() { return UniqueFd(open("/dev/null", O_RDWR | O_CLOEXEC)); }
+  // What precedes a dirent without an entry.
+  static fuse_entry_out NoEntry(uint64_t ino, uint32_t type) {
+    fuse_entry_out none{};
+    none.attr.ino = ino;
+    none.attr.mode = type << 12;
+    return none;
+  }
   rpc::DirectoryListing::Item& AddItem(const std::string& name) {
     auto& item = *reply_.mutable_listing()->add_items();
     item.set_name(name);
@@ -287,8 +294,9 @@ TEST_P(DirentPaddingTest, RecordIsAMultipleOfEight) {
   AddItem(name);
   const fuse_dirent expected{
       .ino = 55, .off = 66, .namelen = static_cast<uint32_t>(GetParam()), .type = 8};
-  ExpectPayload(FUSE_READDIR, FuseBytes().Add(expected).Text(name).Zeros(padding));
-  EXPECT_EQ(payload_.bytes().size(), GetParam() == 9 ? 40u : 32u);
+  ExpectPayload(FUSE_READDIRPLUS,
+                FuseBytes().Add(NoEntry(55, DT_REG)).Add(expected).Text(name).Zeros(padding));
+  EXPECT_EQ(payload_.bytes().size(), 128u + (GetParam() == 9 ? 40u : 32u));
 }
 
 INSTANTIATE_TEST_SUITE_P(NameLengths, DirentPaddingTest, testing::Range(size_t{1}, size_t{10}));
@@ -299,13 +307,16 @@ TEST_F(FuseEncodeTest, DirentsFollowEachOtherInOrder) {
   second.set_ino(56);
   second.set_next_offset(67);
   second.set_type(DT_DIR);
-  ExpectPayload(FUSE_READDIR, FuseBytes()
-                                  .Add(fuse_dirent{.ino = 55, .off = 66, .namelen = 1, .type = 8})
-                                  .Text("a")
-                                  .Zeros(7)
-                                  .Add(fuse_dirent{.ino = 56, .off = 67, .namelen = 3, .type = 4})
-                                  .Text("bcd")
-                                  .Zeros(5));
+  ExpectPayload(FUSE_READDIRPLUS,
+                FuseBytes()
+                    .Add(NoEntry(55, DT_REG))
+                    .Add(fuse_dirent{.ino = 55, .off = 66, .namelen = 1, .type = 8})
+                    .Text("a")
+                    .Zeros(7)
+                    .Add(NoEntry(56, DT_DIR))
+                    .Add(fuse_dirent{.ino = 56, .off = 67, .namelen = 3, .type = 4})
+                    .Text("bcd")
+                    .Zeros(5));
 }
 
 TEST_F(FuseEncodeTest, DirentplusHasItsEntryBefore) {
@@ -331,10 +342,10 @@ TEST_F(FuseEncodeTest, DirentplusWithoutEntryHasNodeZeroAndNoTimeout) {
                     .Zeros(6));
 }
 
-TEST_F(FuseEncodeTest, ReaddirIgnoresEntries) {
-  FillEntry(*AddItem("name").mutable_entry());
-  EXPECT_EQ(Encode(FUSE_READDIR), 0);
-  EXPECT_EQ(payload_.bytes().size(), 32u);
+TEST_F(FuseEncodeTest, ReaddirGivesThePackedListingAsItIs) {
+  const std::string packed(64, 'p');
+  reply_.mutable_listing()->set_packed(packed);
+  ExpectPayload(FUSE_READDIR, FuseBytes().Text(packed));
 }
 
 // ---- answers of another kind ----
