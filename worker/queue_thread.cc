@@ -177,7 +177,10 @@ void QueueThread::Run() {
     PublishUsed();
     ReportBroken();
     EndCommand();
-    if (more) continue;
+    if (more) {
+      await_reply = false;
+      continue;
+    }
     if (fuse_.progress() != progress) poll_.Busy();
     // Where the broker needs this processor for its answer, nothing but the answer is waited for.
     // If that takes long, for all.
