@@ -26,6 +26,9 @@ constexpr size_t kArenaBytes = 256 * 1024;
 // any. The kernel rounds it up to its tick.
 constexpr std::chrono::milliseconds kLingerTime{1};
 
+// After so many messages in a row of one channel the others have their turn.
+constexpr int kTurnMessages = 64;
+
 // A message that takes so long, or up to twice that, holds up its channel no more.
 constexpr absl::Duration kStuckTime = absl::Milliseconds(5);
 
@@ -69,7 +72,7 @@ struct BrokerService::ThreadState {
   ReplyWriter writer;
   const std::function<void()> flush = [this] { (void)writer.Flush(); };  // It remembers errors.
   AdaptivePoll poll;
-  uint64_t claim = 0;  // Of the link that it serves.
+  uint64_t claim = kNobody;  // BeginWork()'s.
 };
 
 BrokerService::BrokerService(Filesystem& filesystem, std::vector<RpcChannel> channels,
@@ -175,7 +178,9 @@ void BrokerService::Run() {
   if (!serving_) return;  // Stopped before it began: the jail isn't closed.
   for (;;) {
     epoll_event event{};
+    ++idle_threads_;
     const int count = epoll_wait(epoll_.get(), &event, 1, -1);
+    --idle_threads_;
     if (count < 0 && errno == EINTR) continue;
     if (count != 1) LOG(FATAL) << "epoll_wait: " << Errno::Last().Message();
     if (event.data.ptr == nullptr) return;
@@ -185,7 +190,7 @@ void BrokerService::Run() {
     }
     Link& link = *static_cast<Link*>(event.data.ptr);
     // If it has an owner, who took it back when the event was on its way here, that one looks.
-    if (!Own(link, thread)) continue;
+    if (!Own(link)) continue;
     link.channel.Awake();
     ServeLink(link, thread);
   }
@@ -194,6 +199,7 @@ void BrokerService::Run() {
 void BrokerService::ServeLink(Link& link, ThreadState& thread) {
   // The event that led here is one of a message, or of the end.
   Channel::Wait wait = Channel::Wait::kDontBlock;
+  int messages = 0;
   while (!failed_) {
     thread.arena.Reset();
     switch (ReceiveBatch(link, thread, wait)) {
@@ -203,10 +209,10 @@ void BrokerService::ServeLink(Link& link, ThreadState& thread) {
         wait = thread.batch->processor() == CurrentProcessor() ? Channel::Wait::kBlock
                                                                : Channel::Wait::kDontBlock;
         if (!ServeBatch(link, thread)) return;
+        if (++messages >= kTurnMessages && idle_threads_ == 0) return Release(link, kReceiving);
         break;
       case Received::kNothing:
-        if (wait == Channel::Wait::kBlock) return Release(link, thread.claim);
-        if (!Renew(link, thread)) return;
+        if (wait == Channel::Wait::kBlock) return Release(link, kReceiving);
         if (!thread.poll.Again()) wait = Channel::Wait::kBlock;
         break;
       case Received::kEnd:
@@ -222,9 +228,9 @@ bool BrokerService::ServeBatch(Link& link, ThreadState& thread) {
   }
   RunUnanswered(thread);
   if (has_spare_threads()) {
-    Release(link, thread.claim);
+    Release(link, kReceiving);
   } else {
-    StartTimer();
+    BeginWork(link, thread);
   }
   const ErrnoOrVoid sent = Process(link, thread);
   if (!sent.ok()) {
@@ -234,30 +240,32 @@ bool BrokerService::ServeBatch(Link& link, ThreadState& thread) {
     }
     return false;
   }
-  if (!has_spare_threads()) return Renew(link, thread);
-  if (!Own(link, thread)) return false;
+  if (!has_spare_threads()) return EndWork(link, thread);
+  if (!Own(link)) return false;
   link.channel.Awake();
   return true;
 }
 
-bool BrokerService::Own(Link& link, ThreadState& thread) {
-  const uint64_t claim = last_claim_.fetch_add(1, std::memory_order_relaxed) + 1;
-  uint64_t none = 0;
-  if (!link.claim.compare_exchange_strong(none, claim)) return false;
-  thread.claim = claim;
-  return true;
+bool BrokerService::Own(Link& link) {
+  uint64_t nobody = kNobody;
+  return link.claim.compare_exchange_strong(nobody, kReceiving);
 }
 
-bool BrokerService::Renew(Link& link, ThreadState& thread) {
-  const uint64_t claim = last_claim_.fetch_add(1, std::memory_order_relaxed) + 1;
-  uint64_t old = thread.claim;
-  if (!link.claim.compare_exchange_strong(old, claim)) return false;
-  thread.claim = claim;
-  return true;
+// Either a batch that begins sees that the timer isn't started, or ReleaseStuck() sees its claim:
+// each stores the one and then loads the other.
+void BrokerService::BeginWork(Link& link, ThreadState& thread) {
+  thread.claim = last_claim_.fetch_add(1, std::memory_order_relaxed) + 1;
+  link.claim = thread.claim;
+  StartTimer();
+}
+
+bool BrokerService::EndWork(Link& link, const ThreadState& thread) {
+  uint64_t claim = thread.claim;
+  return link.claim.compare_exchange_strong(claim, kReceiving);
 }
 
 void BrokerService::Release(Link& link, uint64_t claim) {
-  if (!link.claim.compare_exchange_strong(claim, 0)) return;
+  if (!link.claim.compare_exchange_strong(claim, kNobody)) return;
   if (!link.channel.has_memory()) {
     if (!Watch(link, EPOLL_CTL_MOD).ok()) Fail("a channel that can't be watched");
   } else if (!link.channel.PrepareToSleep()) {
@@ -266,8 +274,6 @@ void BrokerService::Release(Link& link, uint64_t claim) {
   }
 }
 
-// Either a batch that begins sees that the timer isn't started, or ReleaseStuck() sees its claim:
-// each stores the one and then loads the other.
 void BrokerService::StartTimer() {
   if (timer_started_ || timer_started_.exchange(true)) return;
   itimerspec once{.it_interval = {}, .it_value = absl::ToTimespec(kStuckTime)};
@@ -281,7 +287,9 @@ void BrokerService::ReleaseStuck() {
   bool any = false;
   for (const auto& link : links_) {
     const uint64_t claim = link->claim;
-    if (claim == 0) continue;
+    // Who receives doesn't block. If it stands still it is for want of a processor, and two at once
+    // must never read one ring.
+    if (claim == kNobody || claim == kReceiving) continue;
     if (link->seen_claim.exchange(claim, std::memory_order_relaxed) == claim) {
       Release(*link, claim);
     } else {

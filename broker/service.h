@@ -43,7 +43,8 @@ struct BrokerServiceOptions {
 // Serves the RPC on a set of channels. The worker at their other ends is taken for an attacker: the
 // first malformed message ends the service. Any thread serves any channel, and stays with it while
 // there are messages: its owner. If one takes long, or if there are more threads than channels, the
-// next message goes to another thread, so that a slow request holds up no other message.
+// next message goes to another thread, so that a slow request holds up no other message. While no
+// thread is idle, the channels take turns: one that always has messages doesn't starve the others.
 class BrokerService {
  public:
   // `filesystem` is borrowed and must outlive the service.
@@ -64,14 +65,17 @@ class BrokerService {
  private:
   struct ThreadState;
 
+  static constexpr uint64_t kNobody = 0;
+  static constexpr uint64_t kReceiving = 1;
+
   struct Link {
     explicit Link(RpcChannel end) : channel(std::move(end)) {}
     RpcChannel channel;
-    // The claim of the thread that owns the channel, a new one for each message; 0: nobody does,
-    // and the channel is watched. Only its owner receives from it, which never blocks.
-    std::atomic<uint64_t> claim{0};
+    // What the thread that owns the channel does: it receives from it, and nobody can take it away,
+    // or it is at work on a message, a new claim for each. kNobody: the channel is watched.
+    std::atomic<uint64_t> claim{kNobody};
     // The claim that was there when it was last looked for stuck ones.
-    std::atomic<uint64_t> seen_claim{0};
+    std::atomic<uint64_t> seen_claim{kNobody};
     // Held over a send, which blocks for the send timeout at the most. Nothing is locked under it.
     absl::Mutex send_mutex;
   };
@@ -82,10 +86,12 @@ class BrokerService {
   enum class Received { kBatch, kNothing, kEnd };
   // Receives one message into thread.batch.
   Received ReceiveBatch(Link& link, ThreadState& thread, Channel::Wait wait);
-  // Takes a link that nobody owns. False if somebody does.
-  bool Own(Link& link, ThreadState& thread);
-  // A new claim for the owner. False if Release() has taken the link away.
-  bool Renew(Link& link, ThreadState& thread);
+  // Takes a link that nobody owns, to receive from it. False if somebody does.
+  static bool Own(Link& link);
+  // For the owner: from here on it is at work on a message.
+  void BeginWork(Link& link, ThreadState& thread);
+  // It is done, and receives again. False if Release() has taken the link away.
+  static bool EndWork(Link& link, const ThreadState& thread);
   // Ends `claim` if it still holds: the link's next message goes to any thread.
   void Release(Link& link, uint64_t claim);
   // Runs thread.batch. False if the link is to be served no more.
@@ -114,7 +120,9 @@ class BrokerService {
   UniqueFd timer_;
   std::vector<std::thread> threads_;
 
-  std::atomic<uint64_t> last_claim_{0};
+  std::atomic<uint64_t> last_claim_{kReceiving};
+  // Those that wait for an event of any link's.
+  std::atomic<size_t> idle_threads_{0};
   std::atomic<bool> timer_started_{false};
   absl::Notification released_;
   std::atomic<bool> serving_{false};  // Set before released_ is notified.

@@ -59,30 +59,40 @@ MessageRingWriter::Wake MessageRingWriter::WakeReader() {
   // We write a message and then look whether the reader sleeps, it says that it sleeps and then
   // looks for a message: without a full fence on both sides each may miss the other.
   std::atomic_thread_fence(std::memory_order_seq_cst);
-  const uint32_t waiting = memory_->waiting.load(std::memory_order_relaxed);
-  if (waiting == MessageRingMemory::kAwake) return Wake::kNothing;
-  memory_->waiting.store(MessageRingMemory::kAwake, std::memory_order_relaxed);
-  if (waiting != MessageRingMemory::kInFutex) return Wake::kDoorbell;
-  syscall(SYS_futex, FutexWord(*memory_), FUTEX_WAKE, 1, nullptr, nullptr, 0);
-  return Wake::kNothing;
+  if (memory_->waiting.load(std::memory_order_relaxed) == MessageRingMemory::kAwake) {
+    return Wake::kNothing;
+  }
+  // In one step: a reader that stops waiting in the futex and waits for the doorbell in between
+  // would never be rung for.
+  switch (memory_->waiting.exchange(MessageRingMemory::kAwake, std::memory_order_relaxed)) {
+    case MessageRingMemory::kAwake:
+      return Wake::kNothing;
+    case MessageRingMemory::kInFutex:
+      syscall(SYS_futex, FutexWord(*memory_), FUTEX_WAKE, 1, nullptr, nullptr, 0);
+      return Wake::kNothing;
+    default:
+      return Wake::kDoorbell;
+  }
 }
 
 ErrnoOr<size_t> MessageRingReader::Read(std::span<std::byte> to) {
-  const uint64_t available = memory_->written.load(std::memory_order_acquire) - read_;
+  const uint64_t position = read_.load(std::memory_order_relaxed);
+  const uint64_t available = memory_->written.load(std::memory_order_acquire) - position;
   if (available == 0) return size_t{0};
   if (available > kDataBytes || available < sizeof(Size)) return Errno(EBADMSG);
   Size size = 0;
-  CopyOut(read_, std::as_writable_bytes(std::span(&size, 1)));
+  CopyOut(position, std::as_writable_bytes(std::span(&size, 1)));
   // The compiler must not look into the shared memory again instead of into the copy.
   std::atomic_signal_fence(std::memory_order_seq_cst);
   if (size == 0 || size > MessageRingWriter::kMaxBytes || size > to.size() ||
       RoundedUp(size) > available - sizeof(Size)) {
     return Errno(EBADMSG);
   }
-  CopyOut(read_ + sizeof(Size), to.first(size));
+  CopyOut(position + sizeof(Size), to.first(size));
   std::atomic_signal_fence(std::memory_order_seq_cst);
-  read_ += sizeof(Size) + RoundedUp(size);
-  memory_->read.store(read_, std::memory_order_release);
+  const uint64_t next = position + sizeof(Size) + RoundedUp(size);
+  read_.store(next, std::memory_order_relaxed);
+  memory_->read.store(next, std::memory_order_release);
   return static_cast<size_t>(size);
 }
 
@@ -96,18 +106,19 @@ void MessageRingReader::CopyOut(uint64_t position, std::span<std::byte> to) cons
 bool MessageRingReader::SocketIsNext() const {
   // One may be received before its sender has counted it.
   return static_cast<int64_t>(memory_->socket_sent.load(std::memory_order_acquire) -
-                              socket_received_) > 0;
+                              socket_received_.load(std::memory_order_relaxed)) > 0;
 }
 
 void MessageRingReader::CountSocketMessage() {
-  memory_->socket_received.store(++socket_received_, std::memory_order_release);
+  const uint64_t received = socket_received_.load(std::memory_order_relaxed) + 1;
+  socket_received_.store(received, std::memory_order_relaxed);
+  memory_->socket_received.store(received, std::memory_order_release);
 }
 
 bool MessageRingReader::MayHaveMessage() const {
   return memory_->written.load(std::memory_order_relaxed) !=
-             memory_->read.load(std::memory_order_relaxed) ||
-         memory_->socket_sent.load(std::memory_order_relaxed) !=
-             memory_->socket_received.load(std::memory_order_relaxed);
+             read_.load(std::memory_order_relaxed) ||
+         SocketIsNext();
 }
 
 void MessageRingReader::WaitForMessage(std::chrono::nanoseconds limit) {

@@ -71,7 +71,8 @@ class MessageRingReader {
   // Copies the next message into `to`, which has room for MessageRingWriter::kMaxBytes, and returns
   // its size; 0: there is none. EBADMSG: the ring makes no sense; an honest writer never causes it.
   ErrnoOr<size_t> Read(std::span<std::byte> to);
-  // Whether the next message comes over the socket. Ask it when Read() has found none.
+  // Whether one comes over the socket: after all that is in the ring by now. So ask it before
+  // Read(), and look there when that finds none. Any thread.
   bool SocketIsNext() const;
   // Counts one that was received over the socket.
   void CountSocketMessage();
@@ -85,13 +86,15 @@ class MessageRingReader {
   void Awake() { memory_->waiting.store(MessageRingMemory::kAwake, std::memory_order_relaxed); }
 
  private:
-  // By what both sides have published: a hint. Any thread.
+  // A hint. By our own counts: what we have published of them may have been overwritten, and then
+  // there would seem to be a message that nobody ever finds. Any thread.
   bool MayHaveMessage() const;
   void CopyOut(uint64_t position, std::span<std::byte> to) const;
 
   MessageRingMemory* const memory_;
-  uint64_t read_ = 0;
-  uint64_t socket_received_ = 0;
+  // Changed by the reading thread alone.
+  std::atomic<uint64_t> read_{0};
+  std::atomic<uint64_t> socket_received_{0};
 };
 
 }  // namespace postern

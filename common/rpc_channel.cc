@@ -70,11 +70,11 @@ ErrnoOr<ReceivedMessage> RpcChannel::Receive(size_t max_descriptors, Channel::Wa
 }
 
 ErrnoOr<ReceivedMessage> RpcChannel::ReceiveNow(size_t max_descriptors, Channel::Loss loss) {
+  const bool is_next = rings_->in.SocketIsNext();
   const std::span<std::byte> buffer(rings_->buffer.get(), MessageRingWriter::kMaxBytes);
   POSTERN_ASSIGN_OR_RETURN(const size_t size, rings_->in.Read(buffer));
   if (size > 0) return ReceivedMessage{.bytes = buffer.first(size), .descriptors = {}};
 
-  const bool is_next = rings_->in.SocketIsNext();
   if (!is_next && !std::exchange(look_at_socket_, false)) return Errno(EAGAIN);
   auto received = socket_.Receive(max_descriptors, Channel::Wait::kDontBlock, loss);
   // Only an honest sender counts what it sends there, and after sending it.

@@ -52,15 +52,16 @@ class RpcChannel {
   // How long kBlock waits at the most. Call it before the jail is closed.
   ErrnoOrVoid SetReceiveTimeout(std::chrono::microseconds timeout);
 
-  // As Channel's. ECONNRESET is only noticed when PeerMayBeGone() has been called, if there is
+  // As Channel's. ECONNRESET is only noticed when PeerHasHungUp() has been called, if there is
   // shared memory. EBADMSG: also a ring that makes no sense.
   ErrnoOr<ReceivedMessage> Receive(size_t max_descriptors, Channel::Wait wait,
                                    Channel::Loss loss = Channel::Loss::kRefuse);
   ErrnoOrVoid Send(std::span<const std::byte> bytes, std::span<const int> descriptors = {},
                    Channel::Wait wait = Channel::Wait::kBlock);
 
-  // The socket has an event: the next Receive() looks there, too.
-  void PeerMayBeGone() { look_at_socket_ = true; }
+  // So says the socket: the next Receive() looks there even if nothing is announced. Not earlier:
+  // what lies there unannounced comes after what the peer is yet to write into the ring.
+  void PeerHasHungUp() { look_at_socket_ = true; }
 
   // Before sleeping anywhere else than in Receive(): false if there may be a message already. Any
   // thread.

@@ -57,8 +57,8 @@ class BrokerLink {
   // and EMSGSIZE: the broker broke the protocol. Else it is gone.
   ErrnoOr<Replies> Receive(Channel::Wait wait = Channel::Wait::kDontBlock);
 
-  // The socket has an event: maybe the broker is gone.
-  void PeerMayBeGone() { channel_.PeerMayBeGone(); }
+  // So says the socket.
+  void PeerHasHungUp() { channel_.PeerHasHungUp(); }
   // Around a sleep that the broker's doorbell ends; see RpcChannel.
   bool PrepareToSleep() { return channel_.PrepareToSleep(); }
   void Awake() { channel_.Awake(); }

@@ -219,8 +219,13 @@ void QueueThread::ReportBroken() {
 void QueueThread::Wait() {
   const bool ring_wanted = serving() && !fuse_.link().blocked();
   if (ring_wanted && ring_.virtqueue->EnableNotification()) return;
-  if (!fuse_.link().PrepareToSleep()) return fuse_.link().Awake();
-  const short channel_events = static_cast<short>(POLLIN | (fuse_.link().blocked() ? POLLOUT : 0));
+  if (!fuse_.link().PrepareToSleep()) {
+    channel_readable_ = true;
+    return fuse_.link().Awake();
+  }
+  // With shared memory the doorbell tells of messages, those in the socket included.
+  const short channel_events = static_cast<short>((fuse_.link().has_memory() ? 0 : POLLIN) |
+                                                  (fuse_.link().blocked() ? POLLOUT : 0));
   std::array<pollfd, 3> watched{{
       {wake_.fd(), POLLIN, 0},
       {fuse_.link().fd(), channel_events, 0},
@@ -234,7 +239,7 @@ void QueueThread::Wait() {
   fuse_.link().Awake();
   if (watched[1].revents != 0) {
     channel_readable_ = true;
-    fuse_.link().PeerMayBeGone();
+    if ((watched[1].revents & (POLLHUP | POLLERR)) != 0) fuse_.link().PeerHasHungUp();
   }
   if (watched[2].revents != 0) TakeKick(watched[2].revents);
   if (ring_wanted) ring_.virtqueue->DisableNotification();

@@ -1,12 +1,10 @@
 #include "tests/hostile/worker/broker_under_attack.h"
 
 #include <fcntl.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
-#include <cstring>
 #include <fstream>
 #include <iterator>
 #include <utility>
@@ -65,17 +63,19 @@ absl::Status AwaitReady(ChildProcess& process) {
 absl::StatusOr<std::unique_ptr<BrokerUnderAttack>> BrokerUnderAttack::Start(
     const Options& options) {
   POSTERN_TRY_ASSIGN(const LaunchPlan plan, PlanFrom(options));
-  std::vector<Channel> ours;
-  std::vector<UniqueFd> theirs;
+  std::vector<RingWorker> ours;
+  std::vector<RpcChannel::Parts> theirs;
   std::vector<int> descriptors;
   for (uint32_t i = 0; i < plan.broker.channels(); ++i) {
-    auto pair = Channel::CreatePair();
+    auto pair = RpcChannel::CreatePair();
     if (!pair.ok()) return ErrnoStatus("channels", pair.errno_value());
-    theirs.push_back(pair->first.TakeSocket());
-    descriptors.push_back(theirs.back().get());
-    ours.push_back(std::move(pair->second));
-    const timeval patience{kPatience.count(), 0};
-    setsockopt(ours.back().fd(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+    auto worker = RingWorker::Open(std::move(pair->first), kPatience);
+    if (!worker.ok()) return ErrnoStatus("channels", worker.errno_value());
+    ours.push_back(*std::move(worker));
+    const RpcChannel::Parts& end = theirs.emplace_back(std::move(pair->second));
+    for (const UniqueFd* fd : {&end.socket, &end.memory, &end.doorbell, &end.peer_doorbell}) {
+      descriptors.push_back(fd->get());
+    }
   }
   const RedirectedStderr redirected(options.log_path);
   const bool namespaces = plan.broker.common().sandbox() == config::SANDBOX_MODE_NAMESPACE;
@@ -89,7 +89,7 @@ absl::StatusOr<std::unique_ptr<BrokerUnderAttack>> BrokerUnderAttack::Start(
 }
 
 BrokerUnderAttack::BrokerUnderAttack(Options options, ChildProcess process,
-                                     std::vector<Channel> channels)
+                                     std::vector<RingWorker> channels)
     : options_(std::move(options)), process_(std::move(process)), channels_(std::move(channels)) {}
 
 std::vector<BrokerUnderAttack::Answer> BrokerUnderAttack::Ask(
@@ -128,30 +128,14 @@ BrokerUnderAttack::Answer BrokerUnderAttack::Ask(const rpc::Request& request, si
   return std::move(Ask(std::vector<rpc::Request>{request}, channel).front());
 }
 
-int BrokerUnderAttack::SendRaw(std::span<const std::byte> bytes, std::span<const int> descriptors,
-                               size_t channel) {
-  // Safe because sendmsg(2) only reads through iov_base.
-  iovec data{const_cast<std::byte*>(bytes.data()), bytes.size()};
-  msghdr header{};
-  header.msg_iov = &data;
-  header.msg_iovlen = 1;
-  std::vector<char> control(CMSG_SPACE(descriptors.size_bytes()));
-  if (!descriptors.empty()) {
-    header.msg_control = control.data();
-    header.msg_controllen = control.size();
-    cmsghdr* part = CMSG_FIRSTHDR(&header);
-    part->cmsg_level = SOL_SOCKET;
-    part->cmsg_type = SCM_RIGHTS;
-    part->cmsg_len = CMSG_LEN(descriptors.size_bytes());
-    std::memcpy(CMSG_DATA(part), descriptors.data(), descriptors.size_bytes());
-  }
-  const ssize_t sent = sendmsg(channels_[channel].fd(), &header, MSG_NOSIGNAL | MSG_DONTWAIT);
-  return sent < 0 ? errno : 0;
-}
-
 int BrokerUnderAttack::SendRaw(const std::string& bytes, std::span<const int> descriptors,
                                size_t channel) {
-  return SendRaw(std::as_bytes(std::span(bytes)), descriptors, channel);
+  const auto raw = std::as_bytes(std::span(bytes));
+  if (options_.over == Over::kRing && descriptors.empty() && !raw.empty() &&
+      channels_[channel].Write(raw)) {
+    return 0;
+  }
+  return channels_[channel].SendOverSocket(raw, descriptors);
 }
 
 std::optional<ProcessEnd> BrokerUnderAttack::WaitForEnd() {

@@ -18,18 +18,24 @@
 #include "proto/rpc.pb.h"
 #include "sandbox/child_process.h"
 #include "sandbox/status.h"
+#include "tests/hostile/worker/ring_worker.h"
 
 namespace postern {
+
+struct BrokerUnderAttackOptions {
+  std::string shared_dir;
+  std::string log_path;                     // Gets its stderr.
+  std::vector<std::string> daemon_options;  // posternd's.
+  // Which way SendRaw() takes. Through the ring: as far as there is room in it.
+  enum class Over { kRing, kSocket } over = Over::kRing;
+};
 
 // Started from posternd's own command line by posternd's own code: plan, descriptor limit,
 // namespaces, control channel. Nothing of the broker's jail is made up here. Belongs to one thread.
 class BrokerUnderAttack {
  public:
-  struct Options {
-    std::string shared_dir;
-    std::string log_path;                     // Gets its stderr.
-    std::vector<std::string> daemon_options;  // posternd's.
-  };
+  using Options = BrokerUnderAttackOptions;
+  using Over = Options::Over;
   // Returns when the broker serves. Precondition: one thread.
   static absl::StatusOr<std::unique_ptr<BrokerUnderAttack>> Start(const Options& options);
 
@@ -46,15 +52,13 @@ class BrokerUnderAttack {
   Answer Ask(const rpc::Request& request, size_t channel = 1);
 
   // The worker's end. Receiving gives up with EAGAIN after 20 seconds.
-  Channel& channel(size_t index) { return channels_[index]; }
+  RingWorker& channel(size_t index) { return channels_[index]; }
   size_t channels() const { return channels_.size(); }
   Channel& control() { return process_->control(); }
   pid_t pid() const { return process_->pid(); }
 
-  // Bytes as they are, empty ones included, with descriptors, past all checks of Channel's. The
+  // Bytes as they are, empty ones included, with descriptors, past all checks of the channel's. The
   // errno, or 0.
-  int SendRaw(std::span<const std::byte> bytes, std::span<const int> descriptors = {},
-              size_t channel = 1);
   int SendRaw(const std::string& bytes, std::span<const int> descriptors = {}, size_t channel = 1);
 
   // Hangs up like a launcher that ends.
@@ -69,11 +73,11 @@ class BrokerUnderAttack {
   size_t ResidentKib() const;
 
  private:
-  BrokerUnderAttack(Options options, ChildProcess process, std::vector<Channel> channels);
+  BrokerUnderAttack(Options options, ChildProcess process, std::vector<RingWorker> channels);
 
   const Options options_;
   std::optional<ChildProcess> process_;
-  std::vector<Channel> channels_;
+  std::vector<RingWorker> channels_;
 };
 
 // Looks every two milliseconds whether the condition holds, for up to 20 seconds.

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <tuple>
 
 #include "common/channel.h"
 #include "tests/hostile/worker/hostile_worker_fixture.h"
@@ -24,11 +25,14 @@ std::string Repeated(const std::string& piece, size_t count) {
   return all;
 }
 
+// Field 1, a fixed64: an id of any kind.
+std::string Id(char id) { return std::string("\x09") + id + std::string(7, '\0'); }
+
 // A request that holds groups within groups, as deep as that. They need no lengths, and are of a
 // field that is none: its number is the id's, which is no group.
 std::string Nested(size_t depth) {
   const std::string inner = std::string(depth, '\x0b') + std::string(depth, '\x0c');
-  std::string request = "\x08\x01" + inner;
+  const std::string request = Id(1) + inner;
   std::string size;
   for (size_t rest = request.size(); size.empty() || rest != 0; rest >>= 7) {
     size.push_back(static_cast<char>((rest & 0x7f) | (rest > 0x7f ? 0x80 : 0)));
@@ -45,7 +49,16 @@ struct BadMessage {
 };
 void PrintTo(const BadMessage& message, std::ostream* out) { *out << message.name; }
 
-class BadMessageTest : public HostileWorkerTest, public testing::WithParamInterface<BadMessage> {};
+using Over = BrokerUnderAttack::Over;
+
+const char* Name(Over over) { return over == Over::kRing ? "Ring" : "Socket"; }
+
+// Each of them both ways, but for what fits into no ring.
+class BadMessageTest : public HostileWorkerTest,
+                       public testing::WithParamInterface<std::tuple<BadMessage, Over>> {
+ protected:
+  const BadMessage& message() const { return std::get<BadMessage>(GetParam()); }
+};
 
 const BadMessage kBadMessages[] = {
     {"Garbage", [] { return std::string("\xff\xfe\xfd\xfc\xfb"); }, kUnreceived},
@@ -67,7 +80,8 @@ const BadMessage kBadMessages[] = {
     {"RequestWithoutOperation", [] { return BatchOf(rpc::Request()); },
      "a request without an operation"},
     // requests { id: 1, field 500 (a message): {} }
-    {"OperationOfAnUnknownNumber", [] { return std::string("\x0a\x05\x08\x01\xa2\x1f\x00", 7); },
+    {"OperationOfAnUnknownNumber",
+     [] { return "\x0a\x0c" + Id(1) + std::string("\xa2\x1f\x00", 3); },
      "a request without an operation"},
     {"RequestWithoutId", [] { return BatchOf(std::vector{WithId(Lookup(1, "file"), 0)}); },
      "a request without an id"},
@@ -87,7 +101,7 @@ const BadMessage kBadMessages[] = {
     // A oneof that changes its mind: the last one counts, all others have been allocated.
     {"OneofSetTenThousandTimes",
      [] {
-       return "\x0a\xe2\xd4\x03\x08\x01" +
+       return "\x0a\xe9\xd4\x03" + Id(1) +
               Repeated(std::string("\x32\x00\x1a\x00\x22\x00", 6), 10'000);
      },
      "nothing to forget"},
@@ -126,13 +140,19 @@ const BadMessage kBadMessages[] = {
      },
      "too many items to forget"},
 };
-INSTANTIATE_TEST_SUITE_P(, BadMessageTest, testing::ValuesIn(kBadMessages),
-                         [](const auto& row) { return std::string(row.param.name); });
+INSTANTIATE_TEST_SUITE_P(, BadMessageTest,
+                         testing::Combine(testing::ValuesIn(kBadMessages),
+                                          testing::Values(Over::kRing, Over::kSocket)),
+                         [](const auto& row) {
+                           return std::string(std::get<BadMessage>(row.param).name) + "OverThe" +
+                                  Name(std::get<Over>(row.param));
+                         });
 
 TEST_P(BadMessageTest, EndsTheSessionOrGetsAnErrno) {
+  SendRawOver(std::get<Over>(GetParam()));
   ASSERT_NO_FATAL_FAILURE(StartBroker());
-  ASSERT_EQ(broker().SendRaw(GetParam().bytes()), 0);
-  if (GetParam().reason == nullptr) {
+  ASSERT_EQ(broker().SendRaw(message().bytes()), 0);
+  if (message().reason == nullptr) {
     rpc::ReplyBatch replies;
     ASSERT_TRUE(broker().channel(1).ReceiveMessage(replies, 0).ok());
     ASSERT_EQ(replies.replies_size(), 1);
@@ -140,7 +160,7 @@ TEST_P(BadMessageTest, EndsTheSessionOrGetsAnErrno) {
     ExpectServes();
     return;
   }
-  ExpectSessionEnds(GetParam().reason);
+  ExpectSessionEnds(message().reason);
   EXPECT_FALSE(std::filesystem::exists(Share("made")));
 }
 
@@ -149,11 +169,14 @@ using FramingTest = HostileWorkerTest;
 // Each prefix of a good message is one that a broken worker may send.
 TEST_F(FramingTest, MessageCutAtAnyLengthEndsTheSession) {
   const std::string good = GoodMessage();
-  for (size_t size = 1; size < good.size(); ++size) {
-    SCOPED_TRACE(size);
-    ASSERT_NO_FATAL_FAILURE(StartBroker());
-    ASSERT_EQ(broker().SendRaw(good.substr(0, size)), 0);
-    ASSERT_NO_FATAL_FAILURE(ExpectSessionEnds(kUnreceived));
+  for (const Over over : {Over::kRing, Over::kSocket}) {
+    SendRawOver(over);
+    for (size_t size = 1; size < good.size(); ++size) {
+      SCOPED_TRACE(testing::Message() << size << " over the " << Name(over));
+      ASSERT_NO_FATAL_FAILURE(StartBroker());
+      ASSERT_EQ(broker().SendRaw(good.substr(0, size)), 0);
+      ASSERT_NO_FATAL_FAILURE(ExpectSessionEnds(kUnreceived));
+    }
   }
 }
 
@@ -177,7 +200,7 @@ TEST_F(FramingTest, LargestBatchIsServed) {
 TEST_F(FramingTest, UnknownFieldsBesideAnOperationChangeNothing) {
   ASSERT_NO_FATAL_FAILURE(StartBroker());
   // requests { id: 7, get_attributes { node_id: 1, field 15: 1 }, field 1000: 1 }
-  const std::string message("\x0a\x0b\x08\x07\x2a\x04\x08\x01\x78\x01\xc0\x3e\x01", 13);
+  const std::string message = "\x0a\x19" + Id(7) + "\x2a\x0b" + Id(1) + "\x78\x01" + "\xc0\x3e\x01";
   ASSERT_EQ(broker().SendRaw(message), 0);
   rpc::ReplyBatch replies;
   ASSERT_TRUE(broker().channel(1).ReceiveMessage(replies, 0).ok());
@@ -192,8 +215,13 @@ TEST_F(FramingTest, EqualIdsAreAnsweredEachOnItsOwn) {
                                       WithId(Lookup(kRoot, "nothing"), 9),
                                       WithId(requests::GetAttributes(kRoot), ~uint64_t{0})})),
             0);
+  // Maybe in more than one message: what is done isn't held back for long.
   rpc::ReplyBatch replies;
-  ASSERT_TRUE(broker().channel(1).ReceiveMessage(replies, 0).ok());
+  while (replies.replies_size() < 3) {
+    rpc::ReplyBatch more;
+    ASSERT_TRUE(broker().channel(1).ReceiveMessage(more, 0).ok());
+    replies.MergeFrom(more);
+  }
   ASSERT_EQ(replies.replies_size(), 3);
   EXPECT_EQ(replies.replies(0).id(), 9u);
   EXPECT_EQ(replies.replies(1).id(), 9u);

@@ -25,7 +25,7 @@ void HostileWorkerTest::SetUp() {
 void HostileWorkerTest::StartBroker(const Words& options, bool initialize) {
   if (broker_) ExpectEndsInOrder();
   ended_ = false;
-  auto broker = BrokerUnderAttack::Start({Share(), Path("log"), options});
+  auto broker = BrokerUnderAttack::Start({Share(), Path("log"), options, over_});
   ASSERT_TRUE(broker.ok()) << broker.status();
   broker_ = std::move(*broker);
   descriptors_at_start_ = broker_->Descriptors();
@@ -60,9 +60,8 @@ void HostileWorkerTest::ExpectSessionEnds(const std::string& reason) {
   const auto end = broker_->WaitForEnd();
   ASSERT_TRUE(end.has_value()) << "it goes on running";
   EXPECT_EQ(end->exit_status, 1) << end->Text();
-  EXPECT_THAT(
-      LogLines(),
-      testing::ElementsAre(testing::HasSubstr("the worker broke the protocol (" + reason + ")")));
+  const std::string line = "the worker broke the protocol (" + (reason.empty() ? "" : reason + ")");
+  EXPECT_THAT(LogLines(), testing::ElementsAre(testing::HasSubstr(line)));
 }
 
 void HostileWorkerTest::ExpectServes() {

@@ -33,12 +33,15 @@ class HostileWorkerTest : public testing::Test {
   // Starts the broker with posternd's options; the first session begins unless `initialize` is
   // false. Again: with another one, on the same share.
   void StartBroker(const Words& options = {}, bool initialize = true);
+  // Which way raw messages go, from the next StartBroker() on.
+  void SendRawOver(BrokerUnderAttack::Over over) { over_ = over; }
   BrokerUnderAttack& broker() { return *broker_; }
   BrokerUnderAttack::Answer Ask(const rpc::Request& request, size_t channel = 1) {
     return broker_->Ask(request, channel);
   }
 
-  // The message was malformed: the broker exits with status 1 after one line that says `reason`.
+  // The message was malformed: the broker exits with status 1 after one line that says `reason`, or
+  // any if that is empty.
   void ExpectSessionEnds(const std::string& reason);
   // Each channel answers.
   void ExpectServes();
@@ -70,6 +73,7 @@ class HostileWorkerTest : public testing::Test {
   const vmm::TempDirectory directory_;
   std::unique_ptr<Canary> canary_;
   std::unique_ptr<BrokerUnderAttack> broker_;
+  BrokerUnderAttack::Over over_ = BrokerUnderAttack::Over::kRing;
   size_t descriptors_at_start_ = 0;
   bool ended_ = false;
 };

@@ -20,11 +20,22 @@
 #include "common/channel.h"
 #include "proto/rpc.pb.h"
 #include "tests/unit/broker/filesystem_fixture.h"
+#include "tests/unit/broker/service_worker.h"
 
 namespace postern {
 
+// What the service's channels are made of. Every test of the service runs over both.
+enum class Transport { kSockets, kSharedMemory };
+inline void PrintTo(Transport transport, std::ostream* out) {
+  *out << (transport == Transport::kSockets ? "Sockets" : "SharedMemory");
+}
+#define POSTERN_INSTANTIATE_SERVICE_TEST(fixture)                                          \
+  INSTANTIATE_TEST_SUITE_P(, fixture,                                                      \
+                           testing::Values(Transport::kSockets, Transport::kSharedMemory), \
+                           testing::PrintToStringParamName())
+
 // Every test ends with the descriptors that it began with.
-class ServiceTest : public testing::Test {
+class ServiceTest : public testing::TestWithParam<Transport> {
  protected:
   static constexpr size_t kChannels = 2;
   static constexpr uint64_t kRoot = 1;
@@ -42,18 +53,22 @@ class ServiceTest : public testing::Test {
     EXPECT_EQ(OpenDescriptors(), before_);
   }
 
-  void StartService(absl::Duration send_timeout = absl::Seconds(10)) {
+  struct Setup {
+    size_t channels = kChannels;
+    size_t threads = 3;
+    absl::Duration send_timeout = absl::Seconds(10);
+    std::chrono::microseconds poll_budget{0};
+  };
+  void StartService() { StartService(Setup()); }
+  void StartService(const Setup& setup) {
     service_.reset();
     worker_.clear();
     std::vector<RpcChannel> ends;
-    for (size_t i = 0; i < kChannels; ++i) {
-      auto pair = *Channel::CreatePair();
-      ends.push_back(std::move(pair.first));
-      worker_.push_back(std::move(pair.second));
-    }
+    for (size_t i = 0; i < setup.channels; ++i) ends.push_back(AddChannel());
     BrokerServiceOptions options;
-    options.threads = 3;
-    options.send_timeout = send_timeout;
+    options.threads = setup.threads;
+    options.send_timeout = setup.send_timeout;
+    options.poll_budget = setup.poll_budget;
     options.reply_delay = std::chrono::hours(1);  // What goes into a message is then certain.
     options.on_failure = [this] {
       ++failures_;
@@ -62,6 +77,13 @@ class ServiceTest : public testing::Test {
     service_.emplace(*filesystem_, std::move(ends), std::move(options));
     ASSERT_TRUE(service_->Start().ok());
     service_->Serve();
+  }
+
+  // The worker's end goes into worker_.
+  RpcChannel AddChannel() {
+    auto pair = ServiceWorker::CreatePair(GetParam() == Transport::kSharedMemory);
+    worker_.push_back(std::move(pair.first));
+    return std::move(pair.second);
   }
 
   struct Answer {
@@ -155,7 +177,7 @@ class ServiceTest : public testing::Test {
   SharedDirectory share_;
   std::set<std::string> before_;
   std::optional<Filesystem> filesystem_;
-  std::vector<Channel> worker_;
+  std::vector<ServiceWorker> worker_;
   std::atomic<int> failures_{0};
   absl::Notification failed_;
   std::atomic<size_t> messages_{0};  // Of the last Ask().

@@ -2,7 +2,6 @@
 #include "broker/service.h"
 
 #include <fcntl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include <csignal>
@@ -13,7 +12,9 @@
 namespace postern {
 namespace {
 
-TEST_F(ServiceTest, AnswersABatchById) {
+POSTERN_INSTANTIATE_SERVICE_TEST(ServiceTest);
+
+TEST_P(ServiceTest, AnswersABatchById) {
   share_.Write("file", "12345");
   const auto answers =
       Ask({Initialize(), LookupOf("file"), LookupOf("missing"), GetAttributesOf(kRoot)});
@@ -26,7 +27,7 @@ TEST_F(ServiceTest, AnswersABatchById) {
   EXPECT_EQ(messages_, 1u);
 }
 
-TEST_F(ServiceTest, EverythingBeforeInitializeIsEio) {
+TEST_P(ServiceTest, EverythingBeforeInitializeIsEio) {
   EXPECT_EQ(Ask(GetAttributesOf(kRoot)).reply.error(), uint32_t{EIO});
   EXPECT_EQ(Ask(LookupOf("x")).reply.error(), uint32_t{EIO});
   EXPECT_EQ(Ask(Reset()).reply.error(), 0u);
@@ -35,14 +36,14 @@ TEST_F(ServiceTest, EverythingBeforeInitializeIsEio) {
   EXPECT_EQ(failures_, 0);
 }
 
-TEST_F(ServiceTest, SessionIsOneForAllChannels) {
+TEST_P(ServiceTest, SessionIsOneForAllChannels) {
   share_.Write("file");
   Ask(Initialize(), 0);
   const uint64_t node = Ask(LookupOf("file"), 0).reply.entry().node_id();
   EXPECT_EQ(Ask(GetAttributesOf(node), 1).reply.error(), 0u);
 }
 
-TEST_F(ServiceTest, OpenAndCreateBringTheirOwnDescriptors) {
+TEST_P(ServiceTest, OpenAndCreateBringTheirOwnDescriptors) {
   share_.Write("a", "content of a");
   share_.Write("b", "content of b");
   Ask(Initialize());
@@ -72,7 +73,7 @@ TEST_F(ServiceTest, OpenAndCreateBringTheirOwnDescriptors) {
   EXPECT_STREQ(text, "content of a");
 }
 
-TEST_F(ServiceTest, ResetForgetsInodesAndClosesFiles) {
+TEST_P(ServiceTest, ResetForgetsInodesAndClosesFiles) {
   share_.Write("file");
   Ask(Initialize());
   const uint64_t node = Lookup("file");
@@ -83,7 +84,7 @@ TEST_F(ServiceTest, ResetForgetsInodesAndClosesFiles) {
   EXPECT_EQ(Ask(GetAttributesOf(node)).reply.error(), uint32_t{EIO});
 }
 
-TEST_F(ServiceTest, InitializeEndsTheEarlierSession) {
+TEST_P(ServiceTest, InitializeEndsTheEarlierSession) {
   share_.Write("file");
   Ask(Initialize());
   const uint64_t node = Lookup("file");
@@ -93,7 +94,7 @@ TEST_F(ServiceTest, InitializeEndsTheEarlierSession) {
 }
 
 // A guest that starts again at its limit, without the end of the session before.
-TEST_F(ServiceTest, InitializeNeedsNothingOfTheBudget) {
+TEST_P(ServiceTest, InitializeNeedsNothingOfTheBudget) {
   Ask(Initialize());
   std::vector<DescriptorBudget::Share> all;
   for (auto share = filesystem_->budget().Take(); share.ok();
@@ -104,7 +105,7 @@ TEST_F(ServiceTest, InitializeNeedsNothingOfTheBudget) {
   EXPECT_EQ(Ask(GetAttributesOf(kRoot)).reply.error(), 0u);
 }
 
-TEST_F(ServiceTest, ForgetHasNoReply) {
+TEST_P(ServiceTest, ForgetHasNoReply) {
   share_.Write("file");
   Ask(Initialize());
   const uint64_t node = Lookup("file");
@@ -118,7 +119,7 @@ TEST_F(ServiceTest, ForgetHasNoReply) {
   EXPECT_EQ(answers[0].reply.error(), uint32_t{EBADF});
 }
 
-TEST_F(ServiceTest, LongListingsAreSplitOverMessages) {
+TEST_P(ServiceTest, LongListingsAreSplitOverMessages) {
   for (int i = 0; i < 100; ++i) {
     share_.Write(std::to_string(1000 + i) + std::string(200, 'x'));
   }
@@ -141,7 +142,7 @@ TEST_F(ServiceTest, LongListingsAreSplitOverMessages) {
   EXPECT_LT(messages_, 20u);  // and as many as fit in each message.
 }
 
-TEST_F(ServiceTest, FullBatchOfOpensFitsOneMessagesDescriptors) {
+TEST_P(ServiceTest, FullBatchOfOpensFitsOneMessagesDescriptors) {
   share_.Write("file");
   Ask(Initialize());
   const auto answers = Ask(std::vector<rpc::Request>(64, OpenOf(Lookup("file"))));
@@ -150,13 +151,13 @@ TEST_F(ServiceTest, FullBatchOfOpensFitsOneMessagesDescriptors) {
   EXPECT_EQ(messages_, 1u);
 }
 
-TEST_F(ServiceTest, ManyThreadsAndChannelsKeepRepliesApart) {
+TEST_P(ServiceTest, ManyThreadsAndChannelsKeepRepliesApart) {
   for (int i = 0; i < 10; ++i) share_.Write(std::to_string(i));
   Ask(Initialize());
   std::vector<std::thread> threads;
   for (size_t channel = 0; channel < kChannels; ++channel) {
     threads.emplace_back([this, channel] {
-      Channel& worker = worker_[channel];
+      ServiceWorker& worker = worker_[channel];
       std::map<uint64_t, int> asked;
       uint64_t id = 0;
       for (int round = 0; round < 300; ++round) {
@@ -189,7 +190,7 @@ TEST_F(ServiceTest, ManyThreadsAndChannelsKeepRepliesApart) {
   for (std::thread& thread : threads) thread.join();
 }
 
-TEST_F(ServiceTest, InitializeDuringOperationsOfOthersLeaksNothing) {
+TEST_P(ServiceTest, InitializeDuringOperationsOfOthersLeaksNothing) {
   for (int i = 0; i < 10; ++i) share_.Write(std::to_string(i));
   Ask(Initialize(), 0);
   std::atomic<bool> done{false};
@@ -208,7 +209,7 @@ TEST_F(ServiceTest, InitializeDuringOperationsOfOthersLeaksNothing) {
 }
 
 // A lease makes open(2) wait for its holder.
-TEST_F(ServiceTest, SlowRequestHoldsUpNoOtherMessageOfItsChannel) {
+TEST_P(ServiceTest, SlowRequestHoldsUpNoOtherMessageOfItsChannel) {
   share_.Write("file");
   Ask(Initialize());
   rpc::Request slow = OpenOf(Lookup("file"));
@@ -233,32 +234,28 @@ TEST_F(ServiceTest, SlowRequestHoldsUpNoOtherMessageOfItsChannel) {
   EXPECT_EQ(descriptors->size(), 1u);
 }
 
-TEST_F(ServiceTest, WorkerThatEndsIsNoFailure) {
+TEST_P(ServiceTest, WorkerThatEndsIsNoFailure) {
   Ask(Initialize(), 1);
-  Channel gone = std::move(worker_[0]);
-  gone.TakeSocket();
+  { const ServiceWorker gone = std::move(worker_[0]); }
   EXPECT_EQ(Ask(GetAttributesOf(kRoot), 1).reply.error(), 0u);
   EXPECT_EQ(failures_, 0);
 }
 
-TEST_F(ServiceTest, StartsWithoutServingUntilItIsLet) {
-  auto pair = *Channel::CreatePair();
+TEST_P(ServiceTest, StartsWithoutServingUntilItIsLet) {
   std::vector<RpcChannel> ends;
-  ends.push_back(std::move(pair.first));
+  ends.push_back(AddChannel());
+  ServiceWorker& worker = worker_.back();
   BrokerService service(*filesystem_, std::move(ends), {});
   ASSERT_TRUE(service.Start().ok());
   rpc::RequestBatch batch;
   *batch.add_requests() = Initialize();
   batch.mutable_requests(0)->set_id(1);
-  ASSERT_TRUE(pair.second.SendMessage(batch).ok());
-  const timeval timeout{0, 100'000};
-  setsockopt(pair.second.fd(), SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
+  ASSERT_TRUE(worker.SendMessage(batch).ok());
   rpc::ReplyBatch replies;
-  EXPECT_EQ(pair.second.ReceiveMessage(replies, 0).errno_value(), EAGAIN);
+  EXPECT_EQ(worker.ReceiveMessage(replies, 0, Channel::Wait::kBlock, /*timeout=*/100).errno_value(),
+            EAGAIN);
   service.Serve();
-  const timeval none{0, 0};
-  setsockopt(pair.second.fd(), SOL_SOCKET, SO_RCVTIMEO, &none, sizeof(none));
-  EXPECT_TRUE(pair.second.ReceiveMessage(replies, 0).ok());
+  EXPECT_TRUE(worker.ReceiveMessage(replies, 0).ok());
 }
 
 }  // namespace

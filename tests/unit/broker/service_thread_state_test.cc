@@ -26,7 +26,9 @@ class ServiceThreadStateTest : public ServiceTest {
   }
 };
 
-TEST_F(ServiceThreadStateTest, UmasksOfConcurrentRequestsDoNotMixUp) {
+POSTERN_INSTANTIATE_SERVICE_TEST(ServiceThreadStateTest);
+
+TEST_P(ServiceThreadStateTest, UmasksOfConcurrentRequestsDoNotMixUp) {
   std::vector<std::thread> threads;
   for (size_t channel = 0; channel < kChannels; ++channel) {
     threads.emplace_back([this, channel] {
@@ -44,7 +46,7 @@ TEST_F(ServiceThreadStateTest, UmasksOfConcurrentRequestsDoNotMixUp) {
   for (std::thread& thread : threads) thread.join();
 }
 
-TEST_F(ServiceThreadStateTest, ExtendedAttributesAreReachedWhereverTheProcessStands) {
+TEST_P(ServiceThreadStateTest, ExtendedAttributesAreReachedWhereverTheProcessStands) {
   share_.Write("file");
   std::filesystem::current_path("/");
   rpc::Request request;
@@ -55,20 +57,20 @@ TEST_F(ServiceThreadStateTest, ExtendedAttributesAreReachedWhereverTheProcessSta
   EXPECT_EQ(std::filesystem::current_path(), "/");
 }
 
-TEST_F(ServiceThreadStateTest, ServiceThatIsGivenUpBeforeItServesReadsNothing) {
-  auto pair = *Channel::CreatePair();
+TEST_P(ServiceThreadStateTest, ServiceThatIsGivenUpBeforeItServesReadsNothing) {
   std::vector<RpcChannel> ends;
-  ends.push_back(std::move(pair.first));
+  ends.push_back(AddChannel());
+  ServiceWorker& worker = worker_.back();
   std::optional<BrokerService> service;
   service.emplace(*filesystem_, std::move(ends), BrokerServiceOptions());
   ASSERT_TRUE(service->Start().ok());
   rpc::RequestBatch batch;
   *batch.add_requests() = requests::MakeDirectory("made");
   batch.mutable_requests(0)->set_id(1);
-  ASSERT_TRUE(pair.second.SendMessage(batch).ok());
+  ASSERT_TRUE(worker.SendMessage(batch).ok());
   service.reset();
   rpc::ReplyBatch replies;
-  EXPECT_EQ(pair.second.ReceiveMessage(replies, 0).errno_value(), ECONNRESET);
+  EXPECT_EQ(worker.ReceiveMessage(replies, 0).errno_value(), ECONNRESET);
   EXPECT_FALSE(share_.Exists("made"));
 }
 
