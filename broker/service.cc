@@ -7,6 +7,8 @@
 #include <sys/socket.h>
 #include <sys/timerfd.h>
 
+#include <utility>
+
 #include "broker/operation_table.h"
 #include "broker/thread_state.h"
 #include "common/adaptive_poll.h"
@@ -25,6 +27,12 @@ constexpr size_t kArenaBytes = 256 * 1024;
 // So long a thread waits for the next message of the channel that it has served; then for that of
 // any. The kernel rounds it up to its tick.
 constexpr std::chrono::milliseconds kLingerTime{1};
+
+// In a Link's claim.
+constexpr uint64_t kAtWork = 1;
+
+// After so many messages of one channel a thread looks whether others wait for it.
+constexpr int kMessagesInARow = 16;
 
 // A message that takes so long, or up to twice that, holds up its channel no more.
 constexpr absl::Duration kStuckTime = absl::Milliseconds(5);
@@ -68,7 +76,8 @@ struct BrokerService::ThreadState {
   std::unique_ptr<OperationScratch> scratch = std::make_unique<OperationScratch>();
   ReplyWriter writer;
   AdaptivePoll poll;
-  uint64_t claim = 0;  // Of the link that it serves.
+  uint64_t claim = 0;               // Of the link that it serves.
+  std::optional<epoll_event> next;  // What OthersWait() has found.
 };
 
 BrokerService::BrokerService(Filesystem& filesystem, std::vector<RpcChannel> channels,
@@ -174,9 +183,13 @@ void BrokerService::Run() {
   if (!serving_) return;  // Stopped before it began: the jail isn't closed.
   for (;;) {
     epoll_event event{};
-    const int count = epoll_wait(epoll_.get(), &event, 1, -1);
-    if (count < 0 && errno == EINTR) continue;
-    if (count != 1) LOG(FATAL) << "epoll_wait: " << Errno::Last().Message();
+    if (thread.next) {
+      event = *std::exchange(thread.next, std::nullopt);
+    } else {
+      const int count = epoll_wait(epoll_.get(), &event, 1, -1);
+      if (count < 0 && errno == EINTR) continue;
+      if (count != 1) LOG(FATAL) << "epoll_wait: " << Errno::Last().Message();
+    }
     if (event.data.ptr == nullptr) return;
     if (event.data.ptr == &timer_) {
       ReleaseStuck();
@@ -193,6 +206,7 @@ void BrokerService::Run() {
 void BrokerService::ServeLink(Link& link, ThreadState& thread) {
   // The event that led here is one of a message, or of the end.
   Channel::Wait wait = Channel::Wait::kDontBlock;
+  int in_a_row = 0;
   while (!failed_) {
     thread.arena.Reset();
     switch (ReceiveBatch(link, thread, wait)) {
@@ -202,10 +216,13 @@ void BrokerService::ServeLink(Link& link, ThreadState& thread) {
         wait = thread.batch->processor() == CurrentProcessor() ? Channel::Wait::kBlock
                                                                : Channel::Wait::kDontBlock;
         if (!ServeBatch(link, thread)) return;
+        // A channel that is never silent for long must not keep the others from being heard.
+        if (++in_a_row % kMessagesInARow == 0 && OthersWait(thread)) {
+          return Release(link, thread.claim);
+        }
         break;
       case Received::kNothing:
         if (wait == Channel::Wait::kBlock) return Release(link, thread.claim);
-        if (!Renew(link, thread)) return;
         if (!thread.poll.Again()) wait = Channel::Wait::kBlock;
         break;
       case Received::kEnd:
@@ -223,6 +240,7 @@ bool BrokerService::ServeBatch(Link& link, ThreadState& thread) {
   if (has_spare_threads()) {
     Release(link, thread.claim);
   } else {
+    BeginWork(link, thread);
     StartTimer();
   }
   const ErrnoOrVoid sent = Process(link, thread);
@@ -239,16 +257,27 @@ bool BrokerService::ServeBatch(Link& link, ThreadState& thread) {
   return true;
 }
 
+uint64_t BrokerService::NewClaim() {
+  return last_claim_.fetch_add(2 * kAtWork, std::memory_order_relaxed) + 2 * kAtWork;
+}
+
 bool BrokerService::Own(Link& link, ThreadState& thread) {
-  const uint64_t claim = last_claim_.fetch_add(1, std::memory_order_relaxed) + 1;
+  const uint64_t claim = NewClaim();
   uint64_t none = 0;
   if (!link.claim.compare_exchange_strong(none, claim)) return false;
   thread.claim = claim;
   return true;
 }
 
+// No thread may lose a link while it receives: what it would read the next owner reads, too. And
+// who takes the link away sees by the store what has been received.
+void BrokerService::BeginWork(Link& link, ThreadState& thread) {
+  thread.claim |= kAtWork;
+  link.claim = thread.claim;
+}
+
 bool BrokerService::Renew(Link& link, ThreadState& thread) {
-  const uint64_t claim = last_claim_.fetch_add(1, std::memory_order_relaxed) + 1;
+  const uint64_t claim = NewClaim();
   uint64_t old = thread.claim;
   if (!link.claim.compare_exchange_strong(old, claim)) return false;
   thread.claim = claim;
@@ -275,12 +304,19 @@ void BrokerService::StartTimer() {
   }
 }
 
+bool BrokerService::OthersWait(ThreadState& thread) {
+  epoll_event event{};
+  if (epoll_wait(epoll_.get(), &event, 1, /*timeout=*/0) != 1) return false;
+  thread.next = event;
+  return true;
+}
+
 void BrokerService::ReleaseStuck() {
   timer_started_ = false;
   bool any = false;
   for (const auto& link : links_) {
     const uint64_t claim = link->claim;
-    if (claim == 0) continue;
+    if ((claim & kAtWork) == 0) continue;
     if (link->seen_claim.exchange(claim, std::memory_order_relaxed) == claim) {
       Release(*link, claim);
     } else {

@@ -42,8 +42,9 @@ struct BrokerServiceOptions {
 
 // Serves the RPC on a set of channels. The worker at their other ends is taken for an attacker: the
 // first malformed message ends the service. Any thread serves any channel, and stays with it while
-// there are messages: its owner. If one takes long, or if there are more threads than channels, the
-// next message goes to another thread, so that a slow request holds up no other message.
+// there are messages, unless others wait for a thread: its owner. If one takes long, or if there
+// are more threads than channels, the next message goes to another thread, so that a slow request
+// holds up no other message.
 class BrokerService {
  public:
   // `filesystem` is borrowed and must outlive the service.
@@ -68,7 +69,8 @@ class BrokerService {
     explicit Link(RpcChannel end) : channel(std::move(end)) {}
     RpcChannel channel;
     // The claim of the thread that owns the channel, a new one for each message; 0: nobody does,
-    // and the channel is watched. Only its owner receives from it, which never blocks.
+    // and the channel is watched. Only its owner receives from it, which never blocks. With kAtWork
+    // the owner is done with that, and the claim may be taken from it.
     std::atomic<uint64_t> claim{0};
     // The claim that was there when it was last looked for stuck ones.
     std::atomic<uint64_t> seen_claim{0};
@@ -82,9 +84,12 @@ class BrokerService {
   enum class Received { kBatch, kNothing, kEnd };
   // Receives one message into thread.batch.
   Received ReceiveBatch(Link& link, ThreadState& thread, Channel::Wait wait);
+  uint64_t NewClaim();
   // Takes a link that nobody owns. False if somebody does.
   bool Own(Link& link, ThreadState& thread);
-  // A new claim for the owner. False if Release() has taken the link away.
+  // From here on ReleaseStuck() may take the link away from its owner.
+  void BeginWork(Link& link, ThreadState& thread);
+  // A new claim for the owner after that. False if the link was taken away.
   bool Renew(Link& link, ThreadState& thread);
   // Ends `claim` if it still holds: the link's next message goes to any thread.
   void Release(Link& link, uint64_t claim);
@@ -92,6 +97,8 @@ class BrokerService {
   bool ServeBatch(Link& link, ThreadState& thread);
   // Has ReleaseStuck() called in a while, if it isn't to be already.
   void StartTimer();
+  // Whether an event waits that no thread is free for; then it is the calling thread's next one.
+  bool OthersWait(ThreadState& thread);
   // Takes links away from threads that have been at one message for long.
   void ReleaseStuck();
   void RunUnanswered(ThreadState& thread);

@@ -59,9 +59,14 @@ MessageRingWriter::Wake MessageRingWriter::WakeReader() {
   // We write a message and then look whether the reader sleeps, it says that it sleeps and then
   // looks for a message: without a full fence on both sides each may miss the other.
   std::atomic_thread_fence(std::memory_order_seq_cst);
-  const uint32_t waiting = memory_->waiting.load(std::memory_order_relaxed);
+  if (memory_->waiting.load(std::memory_order_relaxed) == MessageRingMemory::kAwake) {
+    return Wake::kNothing;
+  }
+  // In one step: since we looked, the reader may have woken by itself, taken the message and gone
+  // to sleep in the other way. What we overwrite is what we must wake.
+  const uint32_t waiting =
+      memory_->waiting.exchange(MessageRingMemory::kAwake, std::memory_order_relaxed);
   if (waiting == MessageRingMemory::kAwake) return Wake::kNothing;
-  memory_->waiting.store(MessageRingMemory::kAwake, std::memory_order_relaxed);
   if (waiting != MessageRingMemory::kInFutex) return Wake::kDoorbell;
   syscall(SYS_futex, FutexWord(*memory_), FUTEX_WAKE, 1, nullptr, nullptr, 0);
   return Wake::kNothing;

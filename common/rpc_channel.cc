@@ -71,10 +71,15 @@ ErrnoOr<ReceivedMessage> RpcChannel::Receive(size_t max_descriptors, Channel::Wa
 
 ErrnoOr<ReceivedMessage> RpcChannel::ReceiveNow(size_t max_descriptors, Channel::Loss loss) {
   const std::span<std::byte> buffer(rings_->buffer.get(), MessageRingWriter::kMaxBytes);
-  POSTERN_ASSIGN_OR_RETURN(const size_t size, rings_->in.Read(buffer));
+  POSTERN_ASSIGN_OR_RETURN(size_t size, rings_->in.Read(buffer));
+  const bool is_next = size == 0 && rings_->in.SocketIsNext();
+  // What came into the ring since we looked was sent before what we see now in the socket: until
+  // that is received, the ring gets nothing more.
+  if (is_next) {
+    POSTERN_ASSIGN_OR_RETURN(size, rings_->in.Read(buffer));
+  }
   if (size > 0) return ReceivedMessage{.bytes = buffer.first(size), .descriptors = {}};
 
-  const bool is_next = rings_->in.SocketIsNext();
   if (!is_next && !std::exchange(look_at_socket_, false)) return Errno(EAGAIN);
   auto received = socket_.Receive(max_descriptors, Channel::Wait::kDontBlock, loss);
   // Only an honest sender counts what it sends there, and after sending it.
