@@ -125,7 +125,7 @@ ErrnoOrVoid ReadDirectory(OperationContext& context, const rpc::ReadDirectoryReq
   for (std::span<const std::byte> records = portion.records; !records.empty();) {
     const DirectoryRecord record = DirectoryRecord::Take(records);
     rpc::DirectoryListing::Item& item = *listing.add_items();
-    item.set_name(record.name.data(), record.name.size());
+    item.mutable_name()->assign(record.name);
     item.set_ino(record.ino);
     item.set_next_offset(record.next_offset);
     item.set_type(record.type);

@@ -1,7 +1,5 @@
 #include "common/path_component.h"
 
-#include <linux/limits.h>
-
 namespace postern {
 
 ErrnoOr<PathComponent> PathComponent::Parse(std::string_view name) {

@@ -2,7 +2,11 @@
 #ifndef POSTERN_COMMON_PATH_COMPONENT_H_
 #define POSTERN_COMMON_PATH_COMPONENT_H_
 
-#include <string>
+#include <linux/limits.h>
+
+#include <array>
+#include <cstdint>
+#include <cstring>
 #include <string_view>
 
 #include "common/errno_or.h"
@@ -17,13 +21,29 @@ class PathComponent {
   // EINVAL for a name that breaks the rules above, ENAMETOOLONG for one over 255 bytes.
   static ErrnoOr<PathComponent> Parse(std::string_view name);
 
-  const char* c_str() const { return name_.c_str(); }
-  const std::string& str() const { return name_; }
+  PathComponent(const PathComponent& other) : PathComponent(other.str()) {}
+  PathComponent& operator=(const PathComponent& other) {
+    Assign(other.str());
+    return *this;
+  }
+  ~PathComponent() = default;
+
+  const char* c_str() const { return name_.data(); }
+  std::string_view str() const { return {name_.data(), size_}; }
 
  private:
-  explicit PathComponent(std::string_view name) : name_(name) {}
+  // Precondition: it is short enough.
+  explicit PathComponent(std::string_view name) { Assign(name); }
 
-  std::string name_;
+  void Assign(std::string_view name) {
+    size_ = static_cast<uint8_t>(name.size());
+    std::memmove(name_.data(), name.data(), name.size());
+    name_[name.size()] = '\0';
+  }
+
+  // Here and not in a std::string: most operations check a name, and none is to allocate for it.
+  uint8_t size_;
+  std::array<char, NAME_MAX + 1> name_;
 };
 
 }  // namespace postern

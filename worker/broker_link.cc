@@ -36,12 +36,15 @@ constexpr uint32_t kProcessorTag = rpc::RequestBatch::kProcessorFieldNumber << 3
 constexpr size_t kProcessorBytes = 1 + sizeof(uint32_t);
 static_assert(kRequestsTag < 0x80 && kProcessorTag < 0x80, "one byte each");
 
-constexpr size_t kArenaBlockBytes = 32 * 1024;
+constexpr size_t kRequestBlockBytes = 32 * 1024;
+// A directory's listing is some times as large as its message. What isn't used costs no memory: the
+// kernel gives none before.
+constexpr size_t kReplyBlockBytes = 512 * 1024;
 
-std::unique_ptr<google::protobuf::Arena> MakeArena(char* block) {
+std::unique_ptr<google::protobuf::Arena> MakeArena(char* block, size_t size) {
   google::protobuf::ArenaOptions options;
   options.initial_block = block;
-  options.initial_block_size = kArenaBlockBytes;
+  options.initial_block_size = size;
   return std::make_unique<google::protobuf::Arena>(options);
 }
 
@@ -49,10 +52,10 @@ std::unique_ptr<google::protobuf::Arena> MakeArena(char* block) {
 
 BrokerLink::BrokerLink(RpcChannel channel)
     : channel_(std::move(channel)),
-      request_block_(std::make_unique<char[]>(kArenaBlockBytes)),
-      reply_block_(std::make_unique<char[]>(kArenaBlockBytes)),
-      request_arena_(MakeArena(request_block_.get())),
-      reply_arena_(MakeArena(reply_block_.get())),
+      request_block_(std::make_unique_for_overwrite<char[]>(kRequestBlockBytes)),
+      reply_block_(std::make_unique_for_overwrite<char[]>(kReplyBlockBytes)),
+      request_arena_(MakeArena(request_block_.get(), kRequestBlockBytes)),
+      reply_arena_(MakeArena(reply_block_.get(), kReplyBlockBytes)),
       message_(std::make_unique<std::byte[]>(kMaxMessageBytes)) {
   // If it can't be set, waiting without a limit would hold up the guest: then nobody waits so.
   can_wait_ = channel_.SetReceiveTimeout(kReplyTime).ok();

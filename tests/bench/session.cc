@@ -118,18 +118,8 @@ absl::Status Session::Stop() {
 }
 
 double Session::CpuMicroseconds() const {
-  double nanoseconds = 0;
-  for (const vmm::ProcessInfo& process : daemon_->Processes()) {
-    for (const pid_t thread : vmm::Threads(process.pid)) {
-      // The first field of schedstat is the time on a CPU
-      // (Documentation/scheduler/sched-stats.rst).
-      std::ifstream file("/proc/" + std::to_string(thread) + "/schedstat");
-      double time = 0;
-      file >> time;
-      nanoseconds += time;
-    }
-  }
-  return nanoseconds / 1e3;
+  return std::chrono::duration<double, std::micro>(vmm::ProcessorTime(daemon_->Processes()))
+      .count();
 }
 
 uint64_t Session::MemoryBytes() const {

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
@@ -114,6 +115,24 @@ std::vector<pid_t> Threads(pid_t pid) {
   if (!names.ok()) return threads;
   for (const std::string& name : *names) threads.push_back(std::atoi(name.c_str()));
   return threads;
+}
+
+std::chrono::nanoseconds ProcessorTime(pid_t pid) {
+  std::chrono::nanoseconds sum{0};
+  for (const pid_t thread : Threads(pid)) {
+    // The first field is the time on a processor (Documentation/scheduler/sched-stats.rst).
+    std::istringstream schedstat(ReadAll(ProcPath(thread, "schedstat")));
+    int64_t nanoseconds = 0;
+    schedstat >> nanoseconds;
+    sum += std::chrono::nanoseconds(nanoseconds);
+  }
+  return sum;
+}
+
+std::chrono::nanoseconds ProcessorTime(std::span<const ProcessInfo> processes) {
+  std::chrono::nanoseconds sum{0};
+  for (const ProcessInfo& process : processes) sum += ProcessorTime(process.pid);
+  return sum;
 }
 
 ErrnoOr<std::vector<std::string>> ListDescriptors(pid_t pid) {

@@ -4,6 +4,8 @@
 
 #include <sys/types.h>
 
+#include <chrono>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -30,6 +32,10 @@ std::string StatusField(pid_t pid, std::string_view field);
 std::string Maps(pid_t pid);
 // The ids of its threads; StatusField() takes them too.
 std::vector<pid_t> Threads(pid_t pid);
+// The time that its threads have spent on a processor so far. None of those that have ended.
+std::chrono::nanoseconds ProcessorTime(pid_t pid);
+// That of all of them.
+std::chrono::nanoseconds ProcessorTime(std::span<const ProcessInfo> processes);
 // The numbers of its open descriptors.
 ErrnoOr<std::vector<std::string>> ListDescriptors(pid_t pid);
 // What /proc/PID/fd links to, one per open descriptor, sorted; "memfd:name (deleted)",

@@ -36,6 +36,7 @@ TEST(LaunchPlanTest, DefaultsAreSpelledOut) {
   EXPECT_EQ(common.log_level(), static_cast<uint32_t>(LogLevel::kInfo));
   EXPECT_FALSE(common.in_user_namespace());
   EXPECT_FALSE(common.syslog());
+  EXPECT_EQ(common.poll_us(), 50u);
   EXPECT_EQ(plan.broker.channels(), 4u);
   EXPECT_EQ(plan.broker.threads(), 4u);
   EXPECT_EQ(plan.worker.channels(), 4u);
@@ -50,12 +51,13 @@ TEST(LaunchPlanTest, DefaultsAreSpelledOut) {
 
 TEST(LaunchPlanTest, CommonOptionsReachBoth) {
   const LaunchPlan plan =
-      Plan({"--sandbox=chroot", "--seccomp=log", "--log-level=warn", "--syslog"});
+      Plan({"--sandbox=chroot", "--seccomp=log", "--log-level=warn", "--syslog", "--poll-us=0"});
   for (const config::CommonConfig* common : {&plan.broker.common(), &plan.worker.common()}) {
     EXPECT_EQ(common->sandbox(), config::SANDBOX_MODE_CHROOT);
     EXPECT_EQ(common->seccomp(), config::SECCOMP_ACTION_LOG);
     EXPECT_EQ(common->log_level(), static_cast<uint32_t>(LogLevel::kWarn));
     EXPECT_TRUE(common->syslog());
+    EXPECT_EQ(common->poll_us(), 0u);
   }
 }
 

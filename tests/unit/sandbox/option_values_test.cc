@@ -13,6 +13,7 @@ namespace {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::StartsWith;
 
 TEST(OptionValuesTest, SandboxIsCaseInsensitive) {
   EXPECT_EQ(Parsed(With({"--sandbox=NameSpace"})).sandbox, config::SANDBOX_MODE_NAMESPACE);
@@ -85,6 +86,9 @@ TEST(OptionValuesTest, NumbersAtTheirLimitsAreTaken) {
   EXPECT_EQ(Parsed(With({"--request-queues=1"})).request_queues, 1u);
   EXPECT_EQ(Parsed(With({"--request-queues=64"})).request_queues, 64u);
   EXPECT_EQ(Parsed(With({"--thread-pool-size=0"})).thread_pool_size, 0u);
+  EXPECT_EQ(Parsed(With({})).poll_us, 50u);
+  EXPECT_EQ(Parsed(With({"--poll-us=0"})).poll_us, 0u);
+  EXPECT_EQ(Parsed(With({"--poll-us=10000"})).poll_us, 10'000u);
   EXPECT_EQ(Parsed({"--shared-dir=/s", "--fd=0"}).fd, 0);
   EXPECT_EQ(Parsed(With({"--rlimit-nofile=0"})).rlimit_nofile, 0u);
   EXPECT_EQ(Parsed(With({"--rlimit-nofile=+5"})).rlimit_nofile, 5u);
@@ -103,6 +107,13 @@ TEST(OptionValuesTest, WhatIsNoNumberIsRefused) {
   UsageError(With({"--request-queues="}));
   UsageError(With({"--request-queues=+"}));
   UsageError(With({"--request-queues=+-2"}));
+  EXPECT_THAT(UsageError(With({"--poll-us=10001"})),
+              StartsWith("error: invalid value '10001' for '--poll-us'"));
+  EXPECT_THAT(UsageError(With({"--poll-us=10001"})), HasSubstr("not a number from 0 to 10000\n"));
+  EXPECT_THAT(UsageError(With({"--poll-us=-1"})), HasSubstr("not a number from 0 to 10000\n"));
+  UsageError(With({"--poll-us=4294967296"}));
+  UsageError(With({"--poll-us=50us"}));
+  UsageError(With({"--poll-us="}));
   EXPECT_THAT(UsageError(With({"--thread-pool-size=-1"})), HasSubstr("not a number of threads"));
   UsageError(With({"--thread-pool-size=4294967296"}));
   EXPECT_THAT(UsageError({"--shared-dir=/s", "--fd=-1"}), HasSubstr("not a descriptor"));

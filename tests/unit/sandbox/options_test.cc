@@ -31,6 +31,7 @@ TEST(OptionsTest, LeastCommandLineGivesTheDefaults) {
   EXPECT_FALSE(options.syslog);
   EXPECT_EQ(options.thread_pool_size, 0u);
   EXPECT_EQ(options.request_queues, std::nullopt);
+  EXPECT_EQ(options.poll_us, 50u);
   EXPECT_EQ(options.rlimit_nofile, std::nullopt);
   EXPECT_EQ(options.sandbox, config::SANDBOX_MODE_NAMESPACE);
   EXPECT_EQ(options.seccomp, config::SECCOMP_ACTION_KILL);
