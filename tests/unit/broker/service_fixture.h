@@ -58,6 +58,7 @@ class ServiceTest : public testing::TestWithParam<Transport> {
     size_t threads = 3;
     absl::Duration send_timeout = absl::Seconds(10);
     std::chrono::microseconds poll_budget{0};
+    std::chrono::microseconds reply_delay = std::chrono::hours(1);  // A message takes all it can.
   };
   void StartService() { StartService(Setup()); }
   void StartService(const Setup& setup) {
@@ -69,7 +70,7 @@ class ServiceTest : public testing::TestWithParam<Transport> {
     options.threads = setup.threads;
     options.send_timeout = setup.send_timeout;
     options.poll_budget = setup.poll_budget;
-    options.reply_delay = std::chrono::hours(1);  // What goes into a message is then certain.
+    options.reply_delay = setup.reply_delay;
     options.on_failure = [this] {
       ++failures_;
       failed_.Notify();

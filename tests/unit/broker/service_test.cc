@@ -27,6 +27,16 @@ TEST_P(ServiceTest, AnswersABatchById) {
   EXPECT_EQ(messages_, 1u);
 }
 
+TEST_P(ServiceTest, RepliesThatAreDoneDontWaitForOthersBeyondTheDelay) {
+  Setup setup;
+  setup.reply_delay = std::chrono::microseconds(0);
+  StartService(setup);
+  Ask(Initialize());
+  const auto answers = Ask(std::vector<rpc::Request>(8, GetAttributesOf(kRoot)));
+  ASSERT_EQ(answers.size(), 8u);
+  EXPECT_EQ(messages_, 8u);
+}
+
 TEST_P(ServiceTest, EverythingBeforeInitializeIsEio) {
   EXPECT_EQ(Ask(GetAttributesOf(kRoot)).reply.error(), uint32_t{EIO});
   EXPECT_EQ(Ask(LookupOf("x")).reply.error(), uint32_t{EIO});
