@@ -165,7 +165,7 @@ TEST_F(DirectoryOperationsTest, BudgetTooSmallForTheFirstItemIsEinval) {
   EXPECT_EQ(Run(ReadOf(file, 0, 0)), EINVAL);
   EXPECT_EQ(Run(ReadOf(file, 0, 31)), EINVAL);
   EXPECT_EQ(Run(ReadOf(file, 0, 32)), 0);
-  EXPECT_EQ(reply_.listing().items_size(), 1);
+  EXPECT_EQ(ItemsOf(reply_.listing()).size(), 1u);
   EXPECT_EQ(Run(ReadOf(file, 0, 159, true)), EINVAL);
   EXPECT_EQ(Run(ReadOf(file, 0, 160, true)), 0);
 }
@@ -174,16 +174,16 @@ TEST_F(DirectoryOperationsTest, EndIsEmptyWhateverTheBudget) {
   const auto items = ReadAll(65536, false);
   const uint64_t file = Open();
   EXPECT_EQ(Run(ReadOf(file, items.back().next_offset(), 0)), 0);
-  EXPECT_TRUE(reply_.listing().items().empty());
+  EXPECT_TRUE(ItemsOf(reply_.listing()).empty());
 }
 
 TEST_F(DirectoryOperationsTest, RewindingSeesWhatIsNew) {
   const uint64_t file = Open();
   EXPECT_EQ(Run(ReadOf(file, 0, 65536)), 0);
-  EXPECT_EQ(reply_.listing().items_size(), 2);
+  EXPECT_EQ(ItemsOf(reply_.listing()).size(), 2u);
   share_.Write("new");
   EXPECT_EQ(Run(ReadOf(file, 0, 65536)), 0);
-  EXPECT_EQ(reply_.listing().items_size(), 3);
+  EXPECT_EQ(ItemsOf(reply_.listing()).size(), 3u);
 }
 
 TEST_F(DirectoryOperationsTest, OffsetBeyondOffTIsEinval) {
