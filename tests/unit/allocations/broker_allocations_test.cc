@@ -107,12 +107,12 @@ std::vector<Row> Rows() {
 
 void PrintTo(const Row& row, std::ostream* to) { *to << row.name; }
 
-enum class Way { kMemory, kSocket };
 enum class Known { kByDescriptor, kByHandle };
 
-class BrokerAllocationsTest : public ServiceTest,
-                              public testing::WithParamInterface<
-                                  std::tuple<Row, Way, Known, size_t /* requests at a time */>> {
+class BrokerAllocationsTest
+    : public ServiceFixture,
+      public testing::WithParamInterface<
+          std::tuple<Row, Transport, Known, size_t /* requests at a time */>> {
  protected:
   void SetUp() override {
     before_ = OpenDescriptors();
@@ -136,9 +136,10 @@ class BrokerAllocationsTest : public ServiceTest,
   void TearDown() override {
     EXPECT_EQ(failures_, 0);
     end_.reset();
-    ServiceTest::TearDown();
+    ServiceFixture::TearDown();
   }
 
+  Transport transport() const override { return std::get<1>(GetParam()); }
   const Row& row() const { return std::get<0>(GetParam()); }
   size_t at_a_time() const { return std::get<3>(GetParam()); }
 
@@ -154,7 +155,7 @@ class BrokerAllocationsTest : public ServiceTest,
 
  private:
   RpcChannel MakeChannel() {
-    if (std::get<1>(GetParam()) == Way::kSocket) {
+    if (transport() == Transport::kSockets) {
       auto pair = *Channel::CreatePair();
       end_.emplace(std::move(pair.first));
       return std::move(pair.second);
@@ -255,13 +256,14 @@ std::string NameOf(const testing::TestParamInfo<BrokerAllocationsTest::ParamType
   const auto& [row, way, known, at_a_time] = info.param;
   return std::string(row.name) +
          (known == Known::kByDescriptor ? "KnownByDescriptor" : "KnownByHandle") +
-         (way == Way::kMemory ? "ThroughMemory" : "OverTheSocket") + std::to_string(at_a_time) +
-         "AtATime";
+         (way == Transport::kSharedMemory ? "ThroughMemory" : "OverTheSocket") +
+         std::to_string(at_a_time) + "AtATime";
 }
 
 INSTANTIATE_TEST_SUITE_P(, BrokerAllocationsTest,
                          testing::Combine(testing::ValuesIn(Rows()),
-                                          testing::Values(Way::kMemory, Way::kSocket),
+                                          testing::Values(Transport::kSharedMemory,
+                                                          Transport::kSockets),
                                           testing::Values(Known::kByDescriptor, Known::kByHandle),
                                           testing::Values(1, 32)),
                          NameOf);

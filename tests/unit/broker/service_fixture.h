@@ -35,10 +35,12 @@ inline void PrintTo(Transport transport, std::ostream* out) {
                            testing::PrintToStringParamName())
 
 // Every test ends with the descriptors that it began with.
-class ServiceTest : public testing::TestWithParam<Transport> {
+class ServiceFixture : public testing::Test {
  protected:
   static constexpr size_t kChannels = 2;
   static constexpr uint64_t kRoot = 1;
+
+  virtual Transport transport() const = 0;
 
   void SetUp() override {
     before_ = OpenDescriptors();
@@ -82,7 +84,7 @@ class ServiceTest : public testing::TestWithParam<Transport> {
 
   // The worker's end goes into worker_.
   RpcChannel AddChannel() {
-    auto pair = ServiceWorker::CreatePair(GetParam() == Transport::kSharedMemory);
+    auto pair = ServiceWorker::CreatePair(transport() == Transport::kSharedMemory);
     worker_.push_back(std::move(pair.first));
     return std::move(pair.second);
   }
@@ -188,6 +190,11 @@ class ServiceTest : public testing::TestWithParam<Transport> {
   static bool IsDirectory(uint64_t id, const std::vector<rpc::Request>& requests) {
     return requests[id - 1].has_open_directory();
   }
+};
+
+class ServiceTest : public ServiceFixture, public testing::WithParamInterface<Transport> {
+ protected:
+  Transport transport() const override { return GetParam(); }
 };
 
 }  // namespace postern

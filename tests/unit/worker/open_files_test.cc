@@ -123,14 +123,15 @@ TEST(OpenFilesTest, NothingStaysOpenAfterDestruction) {
   EXPECT_EQ(OpenDescriptors(), before);
 }
 
-TEST(OpenFilesTest, OpenForReadingIsNotWritable) {
+TEST(OpenFilesTest, FileInMemoryIsNeverAskedNotToWait) {
   OpenFiles files;
-  ASSERT_TRUE(
-      files.Insert(kId, UniqueFd(open("/dev/null", O_RDONLY | O_CLOEXEC)), kNode, {}, {}).ok());
-  EXPECT_FALSE((*files.Find(kId, kNode))->writable);
-  ASSERT_TRUE(
-      files.Insert(kId, UniqueFd(open("/dev/null", O_WRONLY | O_CLOEXEC)), kNode, {}, {}).ok());
-  EXPECT_TRUE((*files.Find(kId, kNode))->writable);
+  OpenedFacts facts;
+  facts.in_memory = true;
+  ASSERT_TRUE(files.Insert(kId, OpenNull(), kNode, {}, facts).ok());
+  const auto file = *files.Find(kId, kNode);
+  EXPECT_TRUE(file->in_memory);
+  EXPECT_FALSE(file->read_nowait);
+  EXPECT_FALSE(file->write_nowait);
 }
 
 // ---- sessions ----
