@@ -19,11 +19,12 @@ inline void FillEntry(rpc::Entry& entry) {
   attributes.set_ino(1234567);
   attributes.set_size(4096);
   attributes.set_blocks(8);
-  for (rpc::Timestamp* time :
-       {attributes.mutable_atime(), attributes.mutable_mtime(), attributes.mutable_ctime()}) {
-    time->set_seconds(1'700'000'000);
-    time->set_nanoseconds(123'456'789);
-  }
+  attributes.set_atime_seconds(1'700'000'000);
+  attributes.set_mtime_seconds(1'700'000'000);
+  attributes.set_ctime_seconds(1'700'000'000);
+  attributes.set_atime_nanoseconds(123'456'789);
+  attributes.set_mtime_nanoseconds(123'456'789);
+  attributes.set_ctime_nanoseconds(123'456'789);
   attributes.set_mode(S_IFREG | 0644);
   attributes.set_nlink(1);
   attributes.set_block_size(4096);

@@ -157,12 +157,11 @@ TEST_P(RingFieldTest, ChangesAllTheTimeDuringTraffic) {
       std::mt19937_64 random(static_cast<uint64_t>(round));
       while (!done) GetParam().write(ring(), random() >> (random() % 64));
     });
-    const auto end = Clock::now() + milliseconds(100);
-    while (Clock::now() < end && broker().IsAlive()) {
+    // No more than there is room for answers that nobody can read.
+    for (int i = 0; i < 150 && broker().IsAlive(); ++i) {
       (void)broker().SendRaw(Question());
       ring().Ring();
-      rpc::ReplyBatch replies;
-      (void)ring().ReceiveMessage(replies, 0, Channel::Wait::kDontBlock);
+      std::this_thread::sleep_for(std::chrono::microseconds(100));
     }
     done = true;
     writer.join();

@@ -2,7 +2,11 @@
 // then, once a front end has connected, makes the attempt that the tag names.
 #include <fcntl.h>
 
+#include <chrono>
+#include <span>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "common/logging.h"
 #include "proto/rpc.pb.h"
@@ -14,20 +18,27 @@ namespace postern {
 namespace {
 
 // One request, one answer.
-ErrnoOr<rpc::Reply> Ask(Channel& broker, rpc::Request request, UniqueFd* file = nullptr) {
+ErrnoOr<rpc::Reply> Ask(RpcChannel& broker, rpc::Request request, UniqueFd* file = nullptr) {
   rpc::RequestBatch batch;
   request.set_id(1);
   *batch.add_requests() = std::move(request);
-  POSTERN_RETURN_IF_ERROR(broker.SendMessage(batch));
+  const std::string bytes = batch.SerializeAsString();
+  POSTERN_RETURN_IF_ERROR(broker.Send(std::as_bytes(std::span(bytes))));
+  ErrnoOr<ReceivedMessage> received = Errno(EAGAIN);
+  while (received.errno_value() == EAGAIN) received = broker.Receive(1, Channel::Wait::kBlock);
+  if (!received.ok()) return received.error();
   rpc::ReplyBatch replies;
-  POSTERN_ASSIGN_OR_RETURN(std::vector<UniqueFd> files, broker.ReceiveMessage(replies, 1));
-  if (replies.replies_size() != 1) return Errno(EBADMSG);
+  if (!replies.ParseFromArray(received->bytes.data(), static_cast<int>(received->bytes.size())) ||
+      replies.replies_size() != 1) {
+    return Errno(EBADMSG);
+  }
+  std::vector<UniqueFd> files = std::move(received->descriptors);
   if (replies.replies(0).error() != 0) return Errno(static_cast<int>(replies.replies(0).error()));
   if (file != nullptr && !files.empty()) *file = std::move(files.front());
   return replies.replies(0);
 }
 
-ErrnoOr<UniqueFd> OpenShared(Channel& broker, const std::string& name, uint32_t flags) {
+ErrnoOr<UniqueFd> OpenShared(RpcChannel& broker, const std::string& name, uint32_t flags) {
   rpc::Request lookup;
   lookup.mutable_lookup()->set_parent(1);
   lookup.mutable_lookup()->set_name(name);
@@ -75,7 +86,8 @@ int Run() {
   const auto connection = start->control.ReceiveMessage(request, 1);
   if (!connection.ok()) return 0;
 
-  Channel& broker = start->channels.back();
+  RpcChannel& broker = start->channels.back();
+  if (!broker.SetReceiveTimeout(std::chrono::seconds(1)).ok()) return 1;
   rpc::Request initialize;
   initialize.mutable_initialize();
   if (!Ask(broker, initialize).ok()) return 1;
