@@ -1,7 +1,6 @@
 #include <fcntl.h>
 #include <seccomp.h>
 #include <stdio.h>
-#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -18,7 +17,6 @@ constexpr uint32_t kUnchanged = ~uint32_t{0};
 
 constexpr SeccompRow kBroker[] = {
     // Waiting for messages.
-    {SCMP_SYS(epoll_ctl), Is32(1, EPOLL_CTL_MOD), "taking the next message of a channel"},
 #ifdef __NR_epoll_wait
     {SCMP_SYS(epoll_wait), "waiting"},
 #else
