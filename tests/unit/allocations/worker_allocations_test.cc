@@ -75,7 +75,7 @@ std::vector<Row> Rows() {
       {"LookupOfALongName", {LookupLong}, 1, "the name's buffer in the message"},
       {"Read", {Read}, 0, ""},
       {"Write", {Write}, 0, ""},
-      {"FsyncByThePool", {Fsync}, 1.0 / 16, "the pool's std::deque has chunks of 16 places"},
+      {"FsyncByThePool", {Fsync}, 0.07, "the pool's std::deque has chunks of 16 places"},
       {"Forget", {Forget}, 0, ""},
       {"OpenAndRelease",
        {Open, Release},
