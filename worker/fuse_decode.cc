@@ -194,8 +194,8 @@ ErrnoOrVoid DecodeRelease(const DecodeContext& context, FuseArguments& arguments
   // host that runs the program just written would get ETXTBSY). It doesn't wait for a server: the
   // guest's FLUSH has, and the broker's descriptor of the same open file is the last.
   POSTERN_ASSIGN_OR_RETURN(
-      [[maybe_unused]] const auto file,
-      context.open_files.Remove(OpenFileId(in.fh), NodeId(context.header.nodeid)));
+      const auto file, context.open_files.Remove(OpenFileId(in.fh), NodeId(context.header.nodeid)));
+  context.notes.may_stall = file->may_stall;
   request.mutable_release()->set_node_id(context.header.nodeid);
   request.mutable_release()->set_open_file_id(in.fh);
   return {};

@@ -155,6 +155,8 @@ ErrnoOr<FuseQueue::Outcome> FuseQueue::Dispatch(PendingRequest& request,
         link_.RemoveLast();
         return decoded.error();
       }
+      // A failure shows again, and is handled, where replies are taken.
+      if (request.notes.may_stall) (void)link_.Flush();
       if (request.header.opcode == FUSE_DESTROY) {
         shared_.session.End();
         shared_.open_files.Clear();

@@ -14,6 +14,8 @@ struct RequestNotes {
   bool size_only = false;
   // SETATTR that may set set-user-ID or set-group-ID bits: until it is answered.
   SetIdChange set_id_change;
+  // The broker may take long over it: nothing that comes later shares its message.
+  bool may_stall = false;
 };
 
 }  // namespace postern

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include <cstdlib>
+#include <span>
 #include <vector>
 
 #include "broker/inode_table.h"
@@ -13,11 +14,16 @@ namespace {
 
 constexpr uint64_t kInodes = 4096;  // Of each thread.
 
-// Identities stand for files here; one descriptor pins them all.
-InodeParts PartsOf(uint64_t inode, mode_t type = S_IFREG) {
+// Numbers stand for files here, and are their handles, too. The key refers to `inode`.
+InodeKey KeyOf(const uint64_t& inode) {
+  return {.identity = {.device = 1, .inode = inode, .mount_id = 1},
+          .handle = FileHandleView{.type = 1, .bytes = std::as_bytes(std::span(&inode, 1))}};
+}
+
+InodeParts PartsOf(const uint64_t& inode) {
   InodeParts parts;
-  parts.key.identity = {.device = 1, .inode = inode, .mount_id = 1};
-  parts.type = type;
+  parts.key = KeyOf(inode);
+  parts.type = S_IFREG;
   return parts;
 }
 
@@ -30,7 +36,8 @@ class Table {
 
   Table() : inodes_(Root()) {
     for (uint64_t i = 0; i < 2 * kInodes; ++i) {
-      auto inserted = inodes_.InsertOrFind(PartsOf(2 + i));
+      const uint64_t inode = 2 + i;
+      auto inserted = inodes_.InsertOrFind(PartsOf(inode));
       if (!inserted.ok()) std::abort();
       ids_.push_back((*inserted)->id());
     }
@@ -40,7 +47,9 @@ class Table {
 
  private:
   static InodeParts Root() {
-    InodeParts root = PartsOf(1, S_IFDIR);
+    InodeParts root;
+    root.key.identity = {.device = 1, .inode = 1, .mount_id = 1};
+    root.type = S_IFDIR;
     root.path.fd.Reset(open("/", O_PATH | O_CLOEXEC));
     return root;
   }
@@ -64,8 +73,8 @@ void FindAndForget(benchmark::State& state) {
   Table& table = Table::Shared();
   uint64_t turn = 0;
   for (auto _ : state) {
-    const InodeKey key{.identity = {.device = 1, .inode = 2 + turn, .mount_id = 1}, .handle = {}};
-    const InodeRef found = table.inodes().FindAndCount(key, S_IFREG, table.inodes().Now());
+    const uint64_t inode = 2 + turn;
+    const InodeRef found = table.inodes().FindAndCount(KeyOf(inode), S_IFREG, table.inodes().Now());
     if (!found) std::abort();
     table.inodes().Forget(found->id(), 1);
     turn = (turn + 7) % (2 * kInodes);
@@ -78,7 +87,8 @@ void InsertAndForget(benchmark::State& state) {
   const uint64_t first = 1'000'000 * static_cast<uint64_t>(state.thread_index() + 1);
   uint64_t turn = 0;
   for (auto _ : state) {
-    const auto inserted = table.inodes().InsertOrFind(PartsOf(first + turn++ % kInodes));
+    const uint64_t inode = first + turn++ % kInodes;
+    const auto inserted = table.inodes().InsertOrFind(PartsOf(inode));
     if (!inserted.ok()) std::abort();
     table.inodes().Forget((*inserted)->id(), 1);
   }
