@@ -150,8 +150,8 @@ void BrokerService::Stop() {
   threads_.clear();
 }
 
-// Without shared memory, as no broker of posternd's is: one-shot, so that after an event nobody else
-// is told of this channel until it is armed again. The seccomp filter has no row for that.
+// Without shared memory, as no broker of posternd's is: one-shot, so that after an event nobody
+// else is told of this channel until it is armed again. The seccomp filter has no row for that.
 ErrnoOrVoid BrokerService::Watch(Link& link, int operation) {
   epoll_event event{.events = EPOLLIN | EPOLLONESHOT, .data = {.ptr = &link}};
   int fd = link.channel.fd();

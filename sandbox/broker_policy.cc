@@ -16,7 +16,7 @@ using enum RowUse;
 constexpr uint32_t kUnchanged = ~uint32_t{0};
 
 constexpr SeccompRow kBroker[] = {
-    // Waiting for messages.
+// Waiting for messages.
 #ifdef __NR_epoll_wait
     {SCMP_SYS(epoll_wait), "waiting"},
 #else
