@@ -45,6 +45,7 @@ bool MessageRingWriter::Write(std::span<const std::byte> message) {
 }
 
 void MessageRingWriter::CopyIn(uint64_t position, std::span<const std::byte> bytes) {
+  if (bytes.empty()) return;  // Their address may be null, which memcpy(3) doesn't take.
   const size_t at = position % kDataBytes;
   const size_t first = std::min(bytes.size(), kDataBytes - at);
   std::memcpy(memory_->data + at, bytes.data(), first);
