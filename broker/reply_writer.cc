@@ -1,24 +1,16 @@
 #include "broker/reply_writer.h"
 
-#include <google/protobuf/io/coded_stream.h>
-
 #include <array>
 
+#include "common/batch_framing.h"
 #include "common/checked.h"
 #include "common/logging.h"
-#include "common/processor.h"
 
 namespace postern {
 namespace {
 
-using google::protobuf::io::CodedOutputStream;
-
-// A ReplyBatch is nothing but its field 1, repeated: written one by one (tag, length, message; wire
-// type 2), a batch can be closed as soon as the next reply doesn't fit.
-constexpr uint32_t kRepliesTag = rpc::ReplyBatch::kRepliesFieldNumber << 3 | 2;
-constexpr uint32_t kProcessorTag = rpc::ReplyBatch::kProcessorFieldNumber << 3 | 5;
-static_assert(kRepliesTag < 0x80 && kProcessorTag < 0x80, "one byte each");
-constexpr size_t kProcessorBytes = 1 + sizeof(uint32_t);
+static_assert(rpc::ReplyBatch::kRepliesFieldNumber == kBatchElementField &&
+              rpc::ReplyBatch::kProcessorFieldNumber == kBatchProcessorField);
 // What is left for replies.
 constexpr size_t kMaxReplyBytes = kMaxMessageBytes - kProcessorBytes;
 
@@ -47,7 +39,7 @@ void ReplyWriter::Begin(RpcChannel& channel, absl::Mutex& mutex) {
 
 ErrnoOrVoid ReplyWriter::Add(const rpc::Reply& reply, OpenFileRef file) {
   const auto size = Narrow<uint32_t>(reply.ByteSizeLong());
-  const size_t framed = 1 + CodedOutputStream::VarintSize32(size) + size;
+  const size_t framed = ElementBytes(size);
   // What an operation answers is bounded below this by the operation itself.
   if (framed > kMaxReplyBytes) LOG(FATAL) << "a reply of " << framed << " bytes";
   if (framed > kMaxReplyBytes - used_ || replies_ == kMaxReplies ||
@@ -57,11 +49,7 @@ ErrnoOrVoid ReplyWriter::Add(const rpc::Reply& reply, OpenFileRef file) {
   // Safe because std::byte and uint8_t alias everything, there is room for `framed` bytes, and
   // ByteSizeLong() has just cached the sizes.
   auto* const begin = reinterpret_cast<uint8_t*>(buffer_.get());
-  uint8_t* to = begin + used_;
-  to = CodedOutputStream::WriteVarint32ToArray(kRepliesTag, to);
-  to = CodedOutputStream::WriteVarint32ToArray(size, to);
-  to = reply.SerializeWithCachedSizesToArray(to);
-  used_ = static_cast<size_t>(to - begin);
+  used_ = static_cast<size_t>(WriteElement(reply, size, begin + used_) - begin);
   if (file != nullptr) files_.push_back({replies_, std::move(file)});
   ++replies_;
   return {};
@@ -95,9 +83,7 @@ ErrnoOrVoid ReplyWriter::Send() {
   std::array<int, kMaxMessageDescriptors> descriptors;
   for (size_t i = 0; i < files_.size(); ++i) descriptors[i] = files_[i].file->fd();
   // Safe as in Add(), which has left room for it.
-  auto* to = reinterpret_cast<uint8_t*>(buffer_.get()) + used_;
-  to = CodedOutputStream::WriteTagToArray(kProcessorTag, to);
-  CodedOutputStream::WriteLittleEndian32ToArray(CurrentProcessor(), to);
+  WriteProcessor(reinterpret_cast<uint8_t*>(buffer_.get()) + used_);
   const absl::MutexLock lock(mutex_);
   return channel_->Send({buffer_.get(), used_ + kProcessorBytes},
                         std::span(descriptors).first(files_.size()));

@@ -1,18 +1,15 @@
 #include "worker/broker_link.h"
 
-#include <google/protobuf/io/coded_stream.h>
-
 #include <algorithm>
 #include <utility>
 
+#include "common/batch_framing.h"
 #include "common/checked.h"
 #include "common/processor.h"
 #include "worker/fuse_decode.h"
 
 namespace postern {
 namespace {
-
-using google::protobuf::io::CodedOutputStream;
 
 // As proto/rpc.proto says.
 constexpr int kMaxRequests = 64;
@@ -29,12 +26,8 @@ static_assert(kMaxForgetItems * kForgetBytes < kLargestRequest);
 static_assert(kBatchBytes + kBatchForgets * kForgetBytes + kLargestRequest + 1024 <
               kMaxMessageBytes);
 
-// A RequestBatch is its field 1, repeated, and field 2: written piece by piece (wire types 2 and
-// 5), each request is sized and written once.
-constexpr uint32_t kRequestsTag = rpc::RequestBatch::kRequestsFieldNumber << 3 | 2;
-constexpr uint32_t kProcessorTag = rpc::RequestBatch::kProcessorFieldNumber << 3 | 5;
-constexpr size_t kProcessorBytes = 1 + sizeof(uint32_t);
-static_assert(kRequestsTag < 0x80 && kProcessorTag < 0x80, "one byte each");
+static_assert(rpc::RequestBatch::kRequestsFieldNumber == kBatchElementField &&
+              rpc::RequestBatch::kProcessorFieldNumber == kBatchProcessorField);
 
 constexpr size_t kRequestBlockBytes = 32 * 1024;
 // A directory's listing is some times as large as its message. What isn't used costs no memory: the
@@ -80,11 +73,7 @@ void BrokerLink::Write(const rpc::Request& request) {
   // Safe because std::byte and uint8_t alias everything, CanAdd() has kept room for the largest
   // request, and ByteSizeLong() has just cached the sizes.
   auto* const begin = reinterpret_cast<uint8_t*>(message_.get());
-  uint8_t* to = begin + bytes_;
-  to = CodedOutputStream::WriteTagToArray(kRequestsTag, to);
-  to = CodedOutputStream::WriteVarint32ToArray(size, to);
-  to = request.SerializeWithCachedSizesToArray(to);
-  bytes_ = static_cast<size_t>(to - begin);
+  bytes_ = static_cast<size_t>(WriteElement(request, size, begin + bytes_) - begin);
 }
 
 rpc::Request& BrokerLink::Add(uint64_t id) {
@@ -130,9 +119,7 @@ ErrnoOrVoid BrokerLink::Flush() {
     return {};
   }
   // Safe as in Write(). Not counted: if the message has to wait, more may be added to it.
-  auto* to = reinterpret_cast<uint8_t*>(message_.get()) + bytes_;
-  to = CodedOutputStream::WriteTagToArray(kProcessorTag, to);
-  CodedOutputStream::WriteLittleEndian32ToArray(CurrentProcessor(), to);
+  WriteProcessor(reinterpret_cast<uint8_t*>(message_.get()) + bytes_);
   const ErrnoOrVoid sent =
       channel_.Send({message_.get(), bytes_ + kProcessorBytes}, {}, Channel::Wait::kDontBlock);
   blocked_ = sent.errno_value() == EAGAIN;
