@@ -27,12 +27,13 @@ ReplyWriter::ReplyWriter(TakeBack take_back, std::chrono::microseconds delay)
   files_.reserve(kMaxMessageDescriptors);
 }
 
-void ReplyWriter::Begin(RpcChannel& channel, absl::Mutex& mutex) {
+void ReplyWriter::Begin(RpcChannel& channel, absl::Mutex& mutex, bool several) {
   used_ = 0;
   replies_ = 0;
   files_.clear();
   failure_ = {};
-  sent_ = std::chrono::steady_clock::now();
+  several_ = several;
+  if (several_) sent_ = std::chrono::steady_clock::now();
   channel_ = &channel;
   mutex_ = &mutex;
 }
@@ -74,7 +75,7 @@ ErrnoOrVoid ReplyWriter::Flush() {
   used_ = 0;
   replies_ = 0;
   files_.clear();
-  sent_ = std::chrono::steady_clock::now();
+  if (several_) sent_ = std::chrono::steady_clock::now();
   failure_ = sent;
   return sent;
 }

@@ -33,8 +33,9 @@ class ReplyWriter {
   ReplyWriter& operator=(const ReplyWriter&) = delete;
 
   // Replies go to `channel` from here on. `mutex` guards sending on it: it is held over a
-  // sendmsg(2) that ends at the latest with the socket's SO_SNDTIMEO. Both are borrowed.
-  void Begin(RpcChannel& channel, absl::Mutex& mutex);
+  // sendmsg(2) that ends at the latest with the socket's SO_SNDTIMEO. Both are borrowed. `several`:
+  // whether FlushIfDue() will be called; who answers one request is spared the clock.
+  void Begin(RpcChannel& channel, absl::Mutex& mutex, bool several);
 
   // Adds a reply, and the descriptor that goes with it if `file` isn't null: the file stays open
   // until it is sent. Sends first what is there already if both don't fit a message. Errors are
@@ -67,7 +68,9 @@ class ReplyWriter {
   const std::unique_ptr<std::byte[]> buffer_;  // kMaxMessageBytes
   size_t used_ = 0;
   size_t replies_ = 0;
-  std::chrono::steady_clock::time_point sent_;  // When the last message was, or Begin() called.
+  bool several_ = false;
+  // When the last message was, or Begin() called; if several_.
+  std::chrono::steady_clock::time_point sent_;
   std::vector<File> files_;
   ErrnoOrVoid failure_;
 };

@@ -13,6 +13,7 @@
 #include "common/checked.h"
 #include "common/logging.h"
 #include "common/processor.h"
+#include "common/turn_taking.h"
 #include "common/warm_up.h"
 
 namespace postern {
@@ -63,7 +64,9 @@ google::protobuf::ArenaOptions ArenaOptionsFor(char* block) {
 // What one thread needs, reused from message to message.
 struct BrokerService::ThreadState {
   ThreadState(ReplyWriter::TakeBack take_back, const BrokerServiceOptions& options)
-      : writer(std::move(take_back), options.reply_delay), poll(options.poll_budget) {}
+      : writer(std::move(take_back), options.reply_delay),
+        poll(options.poll_budget),
+        turns(options.poll_budget) {}
 
   std::unique_ptr<char[]> arena_block = std::make_unique<char[]>(kArenaBytes);
   google::protobuf::Arena arena{ArenaOptionsFor(arena_block.get())};
@@ -72,6 +75,7 @@ struct BrokerService::ThreadState {
   ReplyWriter writer;
   const std::function<void()> flush = [this] { (void)writer.Flush(); };  // It remembers errors.
   AdaptivePoll poll;
+  TurnTaking turns;          // With a worker's thread on the same processor.
   uint64_t claim = kNobody;  // BeginWork()'s.
 };
 
@@ -199,21 +203,25 @@ void BrokerService::Run() {
 void BrokerService::ServeLink(Link& link, ThreadState& thread) {
   // The event that led here is one of a message, or of the end.
   Channel::Wait wait = Channel::Wait::kDontBlock;
+  bool shares_processor = false;  // With the worker.
   int messages = 0;
   while (!failed_) {
-    thread.arena.Reset();
     switch (ReceiveBatch(link, thread, wait)) {
       case Received::kBatch:
         thread.poll.Busy();
-        // To go on looking on the worker's processor would only keep the worker from sending.
-        wait = thread.batch->processor() == CurrentProcessor() ? Channel::Wait::kBlock
-                                                               : Channel::Wait::kDontBlock;
+        wait = Channel::Wait::kDontBlock;
+        shares_processor = thread.batch->processor() == CurrentProcessor();
         if (!ServeBatch(link, thread)) return;
+        thread.turns.Busy();
+        thread.arena.Reset();
         if (++messages >= kTurnMessages && idle_threads_ == 0) return Release(link, kReceiving);
         break;
       case Received::kNothing:
         if (wait == Channel::Wait::kBlock) return Release(link, kReceiving);
-        if (!thread.poll.Again()) wait = Channel::Wait::kBlock;
+        // To go on looking on the worker's processor would only keep the worker from sending.
+        if (shares_processor ? !thread.turns.Again() : !thread.poll.Again()) {
+          wait = Channel::Wait::kBlock;
+        }
         break;
       case Received::kEnd:
         return;
@@ -329,7 +337,8 @@ void BrokerService::RunUnanswered(ThreadState& thread) {
 }
 
 ErrnoOrVoid BrokerService::Process(Link& link, ThreadState& thread) {
-  thread.writer.Begin(link.channel, link.send_mutex);
+  const bool several = thread.batch->requests_size() > 1;
+  thread.writer.Begin(link.channel, link.send_mutex, several);
   std::shared_ptr<Session> session = CurrentSession();
   const rpc::Request& last = *thread.batch->requests().rbegin();
   for (const rpc::Request& request : thread.batch->requests()) {

@@ -8,7 +8,6 @@ namespace postern {
 namespace {
 
 constexpr int kMaxPause = 1024;
-constexpr std::chrono::microseconds kAtOnce{1};
 
 }  // namespace
 
@@ -18,18 +17,16 @@ void AdaptivePoll::Busy() {
   if (budget_.count() > 0) Learn(Clock::now() - idle_since_);
 }
 
-bool AdaptivePoll::Again() {
+bool AdaptivePoll::Again(std::chrono::nanoseconds patience) {
   if (budget_.count() == 0) return false;
+  const Clock::time_point now = Clock::now();
   if (!idle_) {
     idle_ = true;
-    idle_since_ = Clock::now();
+    idle_since_ = now;
   }
-  if (window_.count() == 0) return false;
-  const std::chrono::nanoseconds idle = Clock::now() - idle_since_;
+  const std::chrono::nanoseconds idle = now - idle_since_;
   if (idle >= window_) return false;
-  // What is waited for may need this very processor. But a system call is long for what comes at
-  // once.
-  if (idle >= kAtOnce) sched_yield();
+  if (idle >= patience) sched_yield();
   return true;
 }
 

@@ -24,9 +24,10 @@ class AdaptivePoll {
 
   // There was something to do.
   void Busy();
-  // There is nothing left. True: look again, the thread has just let others run on its processor.
-  // False: the window is over; sleep until there is something.
-  bool Again();
+  // There is nothing left. True: look again. False: the window is over; sleep until there is
+  // something. Once `patience` of the idle time is over, each call lets others run on the thread's
+  // processor: what is waited for may need it. But a system call is long for what comes at once.
+  bool Again(std::chrono::nanoseconds patience = std::chrono::microseconds(1));
 
   std::chrono::nanoseconds window() const { return window_; }
 

@@ -85,10 +85,11 @@ class MessageRingReader {
   // No need to ring it any more. Any thread.
   void Awake() { memory_->waiting.store(MessageRingMemory::kAwake, std::memory_order_relaxed); }
 
- private:
   // A hint. By our own counts: what we have published of them may have been overwritten, and then
   // there would seem to be a message that nobody ever finds. Any thread.
   bool MayHaveMessage() const;
+
+ private:
   void CopyOut(uint64_t position, std::span<std::byte> to) const;
 
   MessageRingMemory* const memory_;

@@ -59,6 +59,9 @@ class RpcChannel {
   ErrnoOrVoid Send(std::span<const std::byte> bytes, std::span<const int> descriptors = {},
                    Channel::Wait wait = Channel::Wait::kBlock);
 
+  // Whether Receive() may find something. Always, without shared memory: only the socket knows.
+  bool MayHaveMessage() const { return rings_ == nullptr || rings_->in.MayHaveMessage(); }
+
   // So says the socket: the next Receive() looks there even if nothing is announced. Not earlier:
   // what lies there unannounced comes after what the peer is yet to write into the ring.
   void PeerHasHungUp() { look_at_socket_ = true; }

@@ -57,6 +57,8 @@ class BrokerLink {
   // and EMSGSIZE: the broker broke the protocol. Else it is gone.
   ErrnoOr<Replies> Receive(Channel::Wait wait = Channel::Wait::kDontBlock);
 
+  bool may_have_reply() const { return channel_.MayHaveMessage(); }
+
   // So says the socket.
   void PeerHasHungUp() { channel_.PeerHasHungUp(); }
   // Around a sleep that the broker's doorbell ends; see RpcChannel.

@@ -19,6 +19,13 @@ namespace {
 // How often a ring without a kick descriptor is looked at (vhost-user: then the device polls).
 constexpr int kPollMilliseconds = 1;
 
+// The broker needs one turn for its answer, unless others want this processor, too.
+constexpr int kTurnsForAnswer = 3;
+
+// While the broker waits for this processor, too, and has nothing to do, giving way to it only
+// delays the guest's next request.
+constexpr std::chrono::microseconds kPatienceWithGuest{30};
+
 // A notification. The descriptor may be a pipe's end (User-Mode Linux): a full one holds
 // notifications enough, and a reader that has gone is the connection's business.
 void Notify(const UniqueFd& fd) {
@@ -52,6 +59,7 @@ QueueThread::QueueThread(FuseShared& shared, RpcChannel channel, EventFd wake, s
     : wake_(std::move(wake)),
       fuse_(shared, std::move(channel), wake_),
       poll_(shared.options.poll_budget),
+      turns_(shared.options.poll_budget),
       name_(std::move(name)),
       thread_([this] { Run(); }) {
   // Returns when the thread is in its loop: what a thread needs to start must not meet the seccomp
@@ -168,6 +176,7 @@ void QueueThread::Run() {
   bool await_reply = false;
   while (BeginCommand()) {
     const uint64_t progress = fuse_.progress();
+    if (await_reply) LetBrokerAnswer();
     TakeReplies(await_reply ? Channel::Wait::kBlock : Channel::Wait::kDontBlock);
     const bool reply_is_late = await_reply && fuse_.progress() == progress;
     fuse_.TakeCompletions(ring_.virtqueue.get());
@@ -186,12 +195,23 @@ void QueueThread::Run() {
     // If that takes long, for all.
     const bool broker_waits = BrokerNeedsProcessor();
     await_reply = broker_waits && !reply_is_late && !fuse_.link().blocked();
-    if (!await_reply && (broker_waits || !poll_.Again())) Wait();
+    if (!await_reply && (broker_waits || !LookAgain())) Wait();
   }
 }
 
 bool QueueThread::BrokerNeedsProcessor() const {
   return fuse_.link().awaits_replies() && fuse_.link().shares_processor();
+}
+
+bool QueueThread::LookAgain() {
+  if (!fuse_.link().shares_processor()) return poll_.Again();
+  return poll_.Again(kPatienceWithGuest);
+}
+
+void QueueThread::LetBrokerAnswer() {
+  turns_.Busy();
+  for (int i = 0; i < kTurnsForAnswer && !fuse_.link().may_have_reply() && turns_.Again(); ++i) {
+  }
 }
 
 void QueueThread::TakeReplies(Channel::Wait wait) {

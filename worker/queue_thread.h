@@ -13,6 +13,7 @@
 #include "common/adaptive_poll.h"
 #include "common/event_fd.h"
 #include "common/rpc_channel.h"
+#include "common/turn_taking.h"
 #include "common/unique_fd.h"
 #include "worker/device_queue.h"
 #include "worker/fuse_queue.h"
@@ -74,6 +75,11 @@ class QueueThread : public DeviceQueue {
   bool BrokerNeedsProcessor() const;
   // Whether nothing taken from the ring is unanswered.
   bool drained() const;
+  // Whether to look for work again before sleeping.
+  bool LookAgain();
+  // Gives the broker the processor that it shares with this thread, until it has answered or
+  // doesn't want it.
+  void LetBrokerAnswer();
   // Takes what the broker has answered, if it can have.
   void TakeReplies(Channel::Wait wait);
   void PublishUsed();
@@ -87,6 +93,7 @@ class QueueThread : public DeviceQueue {
   const EventFd wake_;
   FuseQueue fuse_;
   AdaptivePoll poll_;
+  TurnTaking turns_;
   const std::string name_;
   Ring ring_;
   bool enabled_ = false;
