@@ -1,5 +1,7 @@
 #include "worker/fuse_queue.h"
 
+#include <absl/cleanup/cleanup.h>
+
 #include <algorithm>
 #include <cstring>
 #include <utility>
@@ -18,6 +20,15 @@ constexpr size_t kMaxArgumentBytes = 128 * 1024;
 constexpr int kRequestsPerPass = 64;
 constexpr uint64_t kBytesPerPass = 256 * 1024;
 
+// Reading so much takes longer than it takes to wake another thread for it. So many of a queue's
+// requests keep one thread of the pool busy without a pause.
+constexpr uint64_t kSharedReadBytes = 64 * 1024;
+constexpr size_t kSharedReads = 2;
+
+// Of the replies that are taken together the first wakes a driver that sleeps, and each so-manieth:
+// they take less than its waking, and if it runs on this processor each time costs two switches.
+constexpr uint32_t kRepliesPerNotification = 16;
+
 // The ids of the requests that the queue makes on its own account. PendingRequest's have a slot in
 // their low half.
 constexpr uint64_t kEndSessionId = uint64_t{1} << 63;
@@ -26,6 +37,12 @@ constexpr uint64_t kReleaseId = uint64_t{1} << 62;
 // The largest error that Linux takes from a FUSE server; what lies beyond are codes of the kernel's
 // own (ERESTARTSYS), which would be misunderstood.
 constexpr uint32_t kMaxReplyError = 511;
+
+// Whether it is worth another thread. Not a WRITE: those to one file wait for each other in the
+// kernel, and two threads that wait for one lock burn what they should save.
+bool IsWorthSharing(const FileOperation& operation) {
+  return operation.kind == FileOperation::Kind::kRead && operation.size >= kSharedReadBytes;
+}
 
 // The broker knows of no others: it must not answer one that the I/O pool works on, nor end it.
 bool AwaitsBroker(const PendingRequest& request) {
@@ -119,7 +136,7 @@ void FuseQueue::Handle(Virtqueue& virtqueue, PendingRequest& request) {
   }
   VLOG(2) << request.operation->name << " node " << header.nodeid << " unique " << header.unique;
 
-  const ErrnoOr<Outcome> outcome = Dispatch(request, arguments, data_bytes);
+  const ErrnoOr<Outcome> outcome = Dispatch(virtqueue, request, arguments, data_bytes);
   if (!outcome.ok()) {
     ReplyError(virtqueue, request, outcome.error());
   } else if (*outcome == Outcome::kPending) {
@@ -137,7 +154,7 @@ void FuseQueue::Handle(Virtqueue& virtqueue, PendingRequest& request) {
   }
 }
 
-ErrnoOr<FuseQueue::Outcome> FuseQueue::Dispatch(PendingRequest& request,
+ErrnoOr<FuseQueue::Outcome> FuseQueue::Dispatch(const Virtqueue& virtqueue, PendingRequest& request,
                                                 std::span<const std::byte> arguments,
                                                 size_t data_bytes) {
   const size_t writable = request.chain.writable_bytes();
@@ -167,7 +184,7 @@ ErrnoOr<FuseQueue::Outcome> FuseQueue::Dispatch(PendingRequest& request,
       POSTERN_RETURN_IF_ERROR(request.operation->decode(context, parser, link_.Forget()));
       return Outcome::kComplete;
     case FuseRoute::kFile:
-      return StartFileOperation(request, context, parser);
+      return StartFileOperation(virtqueue, request, context, parser);
     case FuseRoute::kInitialize:
       return StartInitialize(request, parser);
     case FuseRoute::kIgnore:
@@ -176,7 +193,8 @@ ErrnoOr<FuseQueue::Outcome> FuseQueue::Dispatch(PendingRequest& request,
   return Errno(ENOSYS);
 }
 
-ErrnoOr<FuseQueue::Outcome> FuseQueue::StartFileOperation(PendingRequest& request,
+ErrnoOr<FuseQueue::Outcome> FuseQueue::StartFileOperation(const Virtqueue& virtqueue,
+                                                          PendingRequest& request,
                                                           const DecodeContext& context,
                                                           FuseArguments arguments) {
   request.file = FileOperation();
@@ -186,10 +204,15 @@ ErrnoOr<FuseQueue::Outcome> FuseQueue::StartFileOperation(PendingRequest& reques
     AskForNextPart(request);
     return Outcome::kPending;
   }
-  if (Advance(request.file, request.chain, Blocking::kAvoid, ranges_) == FileProgress::kDone) {
+  // While a large one is moved on another processor this thread goes on with what waits behind it.
+  const bool share = shared_.io_pool->can_share_work() && in_pool_ < kSharedReads &&
+                     IsWorthSharing(request.file) && virtqueue.HasAvailable();
+  if (!share &&
+      Advance(request.file, request.chain, Blocking::kAvoid, ranges_) == FileProgress::kDone) {
     moved_bytes_ += request.file.size;
     return Outcome::kComplete;
   }
+  ++in_pool_;
   shared_.io_pool->Submit(request);
   return Outcome::kPending;
 }
@@ -211,6 +234,9 @@ ErrnoOr<FuseQueue::Outcome> FuseQueue::StartInitialize(PendingRequest& request,
 }
 
 ErrnoOrVoid FuseQueue::TakeReplies(Virtqueue* virtqueue, Channel::Wait wait) {
+  taking_replies_ = true;
+  completions_ = 0;
+  const absl::Cleanup taken = [this] { taking_replies_ = false; };
   while (true) {
     auto received = link_.Receive(wait);
     wait = Channel::Wait::kDontBlock;
@@ -360,6 +386,7 @@ void FuseQueue::TakeCompletions(Virtqueue* virtqueue) {
   // A request in the pool keeps its ring from being given back, so there is a virtqueue if there is
   // a completion.
   progress_ += completed_.size();
+  in_pool_ -= completed_.size();
   for (PendingRequest* request : completed_) Finish(*virtqueue, *request);
   completed_.clear();
 }
@@ -421,7 +448,8 @@ void FuseQueue::ReplyError(Virtqueue& virtqueue, PendingRequest& request, Errno 
 
 void FuseQueue::Complete(Virtqueue& virtqueue, PendingRequest& request, uint32_t written) {
   virtqueue.Push(request.chain.head(), written);
-  if (notify_ == nullptr) {
+  const bool later = taking_replies_ && completions_++ % kRepliesPerNotification != 0;
+  if (notify_ == nullptr || later) {
     virtqueue.Show();
   } else if (virtqueue.Publish()) {
     notify_();

@@ -76,10 +76,10 @@ class FuseQueue {
   enum class Outcome { kPending, kComplete };
 
   void Handle(Virtqueue& virtqueue, PendingRequest& request);
-  ErrnoOr<Outcome> Dispatch(PendingRequest& request, std::span<const std::byte> arguments,
-                            size_t data_bytes);
-  ErrnoOr<Outcome> StartFileOperation(PendingRequest& request, const DecodeContext& context,
-                                      FuseArguments arguments);
+  ErrnoOr<Outcome> Dispatch(const Virtqueue& virtqueue, PendingRequest& request,
+                            std::span<const std::byte> arguments, size_t data_bytes);
+  ErrnoOr<Outcome> StartFileOperation(const Virtqueue& virtqueue, PendingRequest& request,
+                                      const DecodeContext& context, FuseArguments arguments);
   ErrnoOr<Outcome> StartInitialize(PendingRequest& request, FuseArguments arguments);
 
   void OnReply(Virtqueue& virtqueue, PendingRequest& request, const rpc::Reply& reply,
@@ -106,7 +106,10 @@ class FuseQueue {
   PendingRequests requests_{this};
   std::function<void()> notify_;
   uint64_t progress_ = 0;
+  bool taking_replies_ = false;
+  uint32_t completions_ = 0;  // Since then.
   uint64_t moved_bytes_ = 0;  // By file operations of this pass.
+  size_t in_pool_ = 0;        // Requests that the I/O pool has.
   bool ending_session_ = false;
   // What waits for room in the batch: parts of file operations, and lookups and open files whose
   // reply never reached the guest, which therefore won't forget and release them.

@@ -12,7 +12,7 @@
 
 namespace postern {
 
-IoPool::IoPool(size_t threads) {
+IoPool::IoPool(size_t threads, size_t processors) : can_share_work_(processors > 1) {
   absl::BlockingCounter started(static_cast<int>(threads));
   for (size_t i = 0; i < threads; ++i) {
     threads_.emplace_back([this, &started] {

@@ -21,12 +21,15 @@ struct PendingRequest;
 // guest has in its rings and by its open files.
 class IoPool {
  public:
-  explicit IoPool(size_t threads);
+  // `processors`: how many this process may run on.
+  explicit IoPool(size_t threads, size_t processors = std::thread::hardware_concurrency());
   // Finishes what was submitted.
   ~IoPool();
   IoPool(const IoPool&) = delete;
   IoPool& operator=(const IoPool&) = delete;
 
+  // Whether a thread of it can run beside the caller's.
+  bool can_share_work() const { return can_share_work_; }
   // The request's chain and file operation are the pool's until FuseQueue::PostCompletion().
   void Submit(PendingRequest& request);
   // Closes it on a thread of the pool.
@@ -43,6 +46,7 @@ class IoPool {
     return stopping_ || !waiting_.empty();
   }
 
+  const bool can_share_work_;
   absl::Mutex mutex_;
   std::deque<Work> waiting_ ABSL_GUARDED_BY(mutex_);
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;

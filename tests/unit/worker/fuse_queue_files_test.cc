@@ -169,6 +169,73 @@ TEST_F(FuseQueueFileTest, ManyReadsThroughThePoolAreAllAnsweredOnce) {
   EXPECT_TRUE(Unanswered());
 }
 
+// A queue whose pool has no thread: what is handed to it stays there.
+class SharedReadTest : public FuseQueueFileTest {
+ protected:
+  static constexpr uint32_t kLarge = 64 * 1024;
+
+  void Begin(size_t processors) {
+    Destroy();
+    Build(/*io_threads=*/0, processors);
+    StartSession();
+    OpenFileOf(MemoryFile(std::string(kLarge, 'r')), /*in_memory=*/true);
+  }
+  uint16_t SendRead(uint32_t size) {
+    return guest_->Send(FUSE_READ, kNode, ReadArguments(size), size + 16);
+  }
+};
+
+TEST_F(SharedReadTest, LargeReadsGoToThePoolWhileOthersWaitBehindThem) {
+  Begin(/*processors=*/2);
+  SendRead(kLarge);
+  SendRead(kLarge);
+  const uint16_t third = SendRead(kLarge);  // Two keep the pool's thread busy.
+  const uint16_t fourth = SendRead(kLarge);
+  ASSERT_EQ(Serve(), 0);
+  EXPECT_EQ(TakeAnswer().head, third);
+  EXPECT_EQ(TakeAnswer().head, fourth);
+  EXPECT_TRUE(Unanswered());
+}
+
+TEST_F(SharedReadTest, LastReadIsDoneAtOnce) {
+  Begin(/*processors=*/2);
+  const uint16_t only = SendRead(kLarge);
+  EXPECT_EQ(ServeAndTakeAnswer().head, only);
+}
+
+TEST_F(SharedReadTest, SmallReadsAreDoneAtOnce) {
+  Begin(/*processors=*/2);
+  const uint16_t first = SendRead(kLarge - 1);
+  const uint16_t second = SendRead(1);
+  EXPECT_EQ(ServeAndTakeAnswer().head, first);
+  EXPECT_EQ(TakeAnswer().head, second);
+}
+
+TEST_F(SharedReadTest, WithOneProcessorNobodyElseCanDoThem) {
+  Begin(/*processors=*/1);
+  const uint16_t first = SendRead(kLarge);
+  const uint16_t second = SendRead(kLarge);
+  EXPECT_EQ(ServeAndTakeAnswer().head, first);
+  EXPECT_EQ(TakeAnswer().head, second);
+}
+
+TEST_F(FuseQueueFileTest, LargeReadsSharedWithThePoolAreAllAnsweredOnce) {
+  Destroy();
+  Build(/*io_threads=*/1, /*processors=*/2);
+  StartSession();
+  constexpr uint32_t kLarge = 64 * 1024;
+  const std::string data(kLarge, 'r');
+  OpenFileOf(MemoryFile(data), /*in_memory=*/true);
+  constexpr int kReads = 7;
+  for (int i = 0; i < kReads; ++i) {
+    guest_->Send(FUSE_READ, kNode, ReadArguments(kLarge), kLarge + 16);
+  }
+  ASSERT_EQ(Serve(), 0);
+  for (int i = 0; i < kReads; ++i) EXPECT_EQ(ToString(TakeCompletedAnswer().payload), data);
+  EXPECT_EQ(virtqueue_->in_flight(), 0u);
+  EXPECT_TRUE(Unanswered());
+}
+
 TEST_F(FuseQueueFileTest, FileReleasedUnderAReadStaysOpenForIt) {
   Destroy();
   Build(/*io_threads=*/0);  // Nothing that is left to the pool is ever done.

@@ -54,11 +54,11 @@ class FuseQueueFixture : public testing::Test {
     Destroy();
     EXPECT_EQ(OpenDescriptors(), before_);
   }
-  void Build(size_t io_threads) {
+  void Build(size_t io_threads, size_t processors = 1) {
     auto pair = Channel::CreatePair();
     ASSERT_TRUE(pair.ok());
     wake_.emplace(*EventFd::Create());
-    pool_.emplace(io_threads);
+    pool_.emplace(io_threads, processors);
     shared_.emplace();
     shared_->options.cache.timeout_seconds = 1;
     shared_->io_pool = &*pool_;
@@ -140,9 +140,11 @@ class FuseQueueFixture : public testing::Test {
     reply.mutable_opened()->set_open_file_id(kFile);
     return reply;
   }
-  // Opens kFile on kNode.
-  void OpenFileOf(const UniqueFd& fd) {
-    broker_->Send(OpenedReply(Ask(FUSE_OPEN, FuseBytes().Add(fuse_open_in{})).id()), {fd.get()});
+  // Opens kFile on kNode. `in_memory`: what needs no other thread is done at once.
+  void OpenFileOf(const UniqueFd& fd, bool in_memory = false) {
+    rpc::Reply opened = OpenedReply(Ask(FUSE_OPEN, FuseBytes().Add(fuse_open_in{})).id());
+    opened.mutable_opened()->set_in_memory(in_memory);
+    broker_->Send(opened, {fd.get()});
     const FuseAnswer answer = ServeAndTakeAnswer();
     EXPECT_EQ(answer.header.error, 0);
     EXPECT_EQ(ReadAs<fuse_open_out>(answer.payload).fh, kFile);

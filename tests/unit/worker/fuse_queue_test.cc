@@ -359,5 +359,51 @@ TEST_F(FuseQueueTest, InterruptIsCompletedAndNotSent) {
   EXPECT_TRUE(broker_->Idle());
 }
 
+// ---- a driver that sleeps ----
+
+// As one on the queue's own processor does: it takes what is there and sleeps again, each time that
+// it is notified.
+class SleepingDriverTest : public FuseQueueTest {
+ protected:
+  void Begin() {
+    StartSession();
+    guest_->EnableNotification();
+    queue_->set_notify([this] {
+      ++notifications_;
+      while (guest_->TakeAnswer()) ++answers_;
+      guest_->EnableNotification();
+    });
+  }
+
+  int notifications_ = 0;
+  int answers_ = 0;
+};
+
+TEST_F(SleepingDriverTest, FirstAndEachSixteenthOfTheRepliesTakenTogetherWakeIt) {
+  Begin();
+  for (int i = 0; i < 40; ++i) guest_->Send(FUSE_LOOKUP, kNode, FuseBytes().Name("name"));
+  ASSERT_EQ(Serve(), 0);
+  const rpc::RequestBatch asked = broker_->Take();
+  rpc::ReplyBatch replies;
+  for (const rpc::Request& request : asked.requests()) {
+    *replies.add_replies() = EntryReply(request.id(), 9);
+  }
+  ASSERT_EQ(replies.replies_size(), 40);
+  broker_->Send(replies);
+  ASSERT_TRUE(queue_->TakeReplies(virtqueue_.get()).ok());
+  EXPECT_EQ(notifications_, 3);
+  EXPECT_EQ(answers_, 33);
+  EXPECT_TRUE(virtqueue_->Publish()) << "the others wake it when all is done";
+}
+
+TEST_F(SleepingDriverTest, WhatIsDoneWithoutTheBrokerWakesItEachTime) {
+  Begin();
+  for (int i = 0; i < 5; ++i)
+    guest_->Send(FUSE_INTERRUPT, 0, FuseBytes().Add(fuse_interrupt_in{4}), 0);
+  ASSERT_FALSE(queue_->TakeRequests(*virtqueue_));
+  EXPECT_EQ(notifications_, 5);
+  EXPECT_EQ(answers_, 5);
+}
+
 }  // namespace
 }  // namespace postern
