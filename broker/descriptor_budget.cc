@@ -18,14 +18,14 @@ constexpr size_t kProcessDescriptors = 100;
 constexpr size_t kThreadDescriptors = kMaxMessageDescriptors + 8;
 // Below this a guest notices.
 constexpr size_t kFewDescriptors = 128;
-// The cache's part: little of a few, which the guest needs for its open files; more of what there
+// The cache's part: little of a few, which the guest needs for its open files; half of what there
 // is beyond; and no more than what a guest works on at one time. Each costs the kernel an open
 // file, and keeps what it knows of the inode in memory.
 constexpr size_t kManyDescriptors = 2048;
 constexpr size_t kMaxCached = 16384;
 constexpr size_t CachedOf(size_t limit) {
   const size_t beyond = limit > kManyDescriptors ? limit - kManyDescriptors : 0;
-  return std::min(limit / 16 + beyond / 4, kMaxCached);
+  return std::min(limit / 16 + beyond / 2, kMaxCached);
 }
 
 }  // namespace

@@ -70,7 +70,7 @@ TEST(DescriptorBudgetTest, CacheHasAPartOfItsOwnAndNoMore) {
 TEST(DescriptorBudgetTest, CacheIsNoLargerThanItHasUseFor) {
   DescriptorBudget some(10'048);
   some.SetCacheAside();
-  EXPECT_EQ(some.cache_limit(), 628u + 2000u);
+  EXPECT_EQ(some.cache_limit(), 628u + 4000u);
   DescriptorBudget many(1'000'000);
   many.SetCacheAside();
   EXPECT_EQ(many.cache_limit(), 16384u);
