@@ -38,6 +38,28 @@ class InodeBudget {
     if (left <= limit_ - limit_ / 8) notice_.Recovered();
   }
 
+  // One file of it, or of no budget at all: given back on destruction, unless it is kept.
+  class Share {
+   public:
+    // Takes one, and may log. `budget` is borrowed; null: there is always one.
+    explicit Share(InodeBudget* budget)
+        : budget_(budget), taken_(budget == nullptr || budget->Take()) {}
+    Share(const Share&) = delete;
+    Share& operator=(const Share&) = delete;
+    ~Share() {
+      if (taken_ && budget_ != nullptr) budget_->GiveBack(1);
+    }
+
+    // Whether there was one.
+    explicit operator bool() const { return taken_; }
+    // From here on it is the caller's to give back.
+    void Keep() { taken_ = false; }
+
+   private:
+    InodeBudget* const budget_;
+    bool taken_;
+  };
+
  private:
   const size_t limit_;
   std::atomic<size_t> used_{0};

@@ -1,6 +1,5 @@
 #include "broker/inode_table.h"
 
-#include <absl/cleanup/cleanup.h>
 #include <absl/hash/hash.h>
 
 namespace postern {
@@ -203,10 +202,7 @@ ErrnoOr<InodeRef> InodeTable::InsertOrFind(InodeParts parts) {
   fresh.inode_->lookups_ = 1;
 
   // Before the lock, because it may log.
-  bool taken = budget_ == nullptr || budget_->Take();
-  const absl::Cleanup give_back = [this, &taken] {
-    if (taken && budget_ != nullptr) budget_->GiveBack(1);
-  };
+  InodeBudget::Share taken(budget_);
   const absl::MutexLock lock(&shard.mutex);
   // Another thread may have been faster: one file must not get two node ids.
   const auto known = shard.by_key.find(fresh->key());
@@ -229,7 +225,7 @@ ErrnoOr<InodeRef> InodeTable::InsertOrFind(InodeParts parts) {
   }
   if (!taken) return Errno(ENFILE);
   POSTERN_RETURN_IF_ERROR(Insert(shard, index, fresh));
-  taken = false;  // Forget() gives it back.
+  taken.Keep();  // Until Forget().
   if (spare != nullptr) {
     spare = shard.paths.Put(*fresh.inode_, std::move(spare), fresh->stamp_);
   }
@@ -255,10 +251,7 @@ ErrnoOr<InodeRef> InodeTable::InsertOrFindPinned(InodeParts& parts) {
                              .handle_room = parts.handle_room}));
   fresh.inode_->stamp_ = NextStamp();
   fresh.inode_->lookups_ = 1;
-  bool taken = budget_ == nullptr || budget_->Take();
-  const absl::Cleanup give_back = [this, &taken] {
-    if (taken && budget_ != nullptr) budget_->GiveBack(1);
-  };
+  InodeBudget::Share taken(budget_);
   const absl::MutexLock lock(&shard.mutex);
   if (InodeRef known = shard.FindPinned(identity, parts.type, kWhileOpen)) return known;
   // One that isn't pinned: this file, or one that had its number.
@@ -275,7 +268,7 @@ ErrnoOr<InodeRef> InodeTable::InsertOrFindPinned(InodeParts& parts) {
     shard.paths.Drop(*fresh.inode_);  // `spare` keeps it open until after the lock.
     return inserted.error();
   }
-  taken = false;
+  taken.Keep();
   return fresh;
 }
 

@@ -184,7 +184,7 @@ ErrnoOrVoid ReadLink(OperationContext& context, const rpc::ReadLinkRequest& requ
   char target[PATH_MAX];
   const ssize_t size = readlinkat(inode.fd(), "", target, sizeof(target));
   if (size < 0) return Errno::Last();
-  reply.set_link_target(target, static_cast<size_t>(size));
+  reply.mutable_link_target()->assign(target, static_cast<size_t>(size));
   return {};
 }
 

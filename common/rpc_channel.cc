@@ -42,6 +42,19 @@ ErrnoOr<std::pair<RpcChannel::Parts, RpcChannel::Parts>> RpcChannel::CreatePair(
   return std::pair(std::move(worker), std::move(broker));
 }
 
+void RpcChannel::Append(Parts parts, std::vector<UniqueFd>& descriptors) {
+  for (UniqueFd* part : {&parts.socket, &parts.memory, &parts.doorbell, &parts.peer_doorbell}) {
+    descriptors.push_back(std::move(*part));
+  }
+}
+
+RpcChannel::Parts RpcChannel::TakeParts(std::span<UniqueFd> descriptors) {
+  return {.socket = std::move(descriptors[0]),
+          .memory = std::move(descriptors[1]),
+          .doorbell = std::move(descriptors[2]),
+          .peer_doorbell = std::move(descriptors[3])};
+}
+
 ErrnoOr<RpcChannel> RpcChannel::Open(Parts parts, End end) {
   void* const memory =
       mmap(nullptr, sizeof(Memory), PROT_READ | PROT_WRITE, MAP_SHARED, parts.memory.get(), 0);

@@ -42,6 +42,10 @@ class RpcChannel {
   RpcChannel(Channel socket);  // NOLINT: a channel is one.
   // Maps the memory.
   static ErrnoOr<RpcChannel> Open(Parts parts, End end);
+  // Adds `parts` to descriptors for a message, and takes them out of what has been received: the
+  // first kDescriptors of it.
+  static void Append(Parts parts, std::vector<UniqueFd>& descriptors);
+  static Parts TakeParts(std::span<UniqueFd> descriptors);
   // Both ends, the worker's first.
   static ErrnoOr<std::pair<Parts, Parts>> CreatePair();
 

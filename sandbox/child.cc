@@ -32,17 +32,12 @@ absl::StatusOr<Channel> OpenControl() {
   return Channel(std::move(socket));
 }
 
-// Takes `descriptors` as they lie in a start message: those of a channel in the order of
-// RpcChannel::Parts.
+// Takes `descriptors` as they lie in a start message.
 absl::Status OpenChannels(std::vector<UniqueFd> descriptors, RpcChannel::End end,
                           std::vector<RpcChannel>& channels) {
   for (size_t i = 0; i + RpcChannel::kDescriptors <= descriptors.size();
        i += RpcChannel::kDescriptors) {
-    auto channel = RpcChannel::Open({.socket = std::move(descriptors[i]),
-                                     .memory = std::move(descriptors[i + 1]),
-                                     .doorbell = std::move(descriptors[i + 2]),
-                                     .peer_doorbell = std::move(descriptors[i + 3])},
-                                    end);
+    auto channel = RpcChannel::Open(RpcChannel::TakeParts(std::span(descriptors).subspan(i)), end);
     if (!channel.ok()) return ErrnoStatus("opening a channel", channel.errno_value());
     channels.push_back(*std::move(channel));
   }

@@ -59,20 +59,13 @@ struct ChannelEnds {
   std::vector<UniqueFd> worker;
 };
 
-void Append(RpcChannel::Parts parts, std::vector<UniqueFd>& to) {
-  to.push_back(std::move(parts.socket));
-  to.push_back(std::move(parts.memory));
-  to.push_back(std::move(parts.doorbell));
-  to.push_back(std::move(parts.peer_doorbell));
-}
-
 absl::StatusOr<ChannelEnds> MakeChannels(uint32_t count) {
   ChannelEnds ends;
   for (uint32_t i = 0; i < count; ++i) {
     auto pair = RpcChannel::CreatePair();
     if (!pair.ok()) return ErrnoStatus("making the channels", pair.errno_value());
-    Append(std::move(pair->first), ends.worker);
-    Append(std::move(pair->second), ends.broker);
+    RpcChannel::Append(std::move(pair->first), ends.worker);
+    RpcChannel::Append(std::move(pair->second), ends.broker);
   }
   return ends;
 }

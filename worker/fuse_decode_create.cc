@@ -25,7 +25,7 @@ ErrnoOrVoid DecodeSymlink(const DecodeContext& context, FuseArguments& arguments
   if (!target) return Errno(EINVAL);
   if (target->empty()) return Errno(ENOENT);  // As symlink(2).
   if (target->size() >= PATH_MAX) return Errno(ENAMETOOLONG);
-  symlink.set_target(target->data(), target->size());
+  symlink.mutable_target()->assign(*target);
   return TakeExtensions(context, arguments, symlink);
 }
 

@@ -69,7 +69,9 @@ std::vector<Verdict> Judge(const Report& report) {
   std::vector<Verdict> verdicts;
   for (const Row& row : report.rows) JudgeRow(row, report.baselines, verdicts);
   for (const Scaling& scaling : ScalingOf(report)) {
-    if (scaling.contender != report.rows[0].contenders[0].name || scaling.queues != kManyQueues) {
+    // One operation at a time on each queue is no load that asks for more of them.
+    if (scaling.contender != report.rows[0].contenders[0].name || scaling.queues != kManyQueues ||
+        scaling.depth == kShallow) {
       continue;
     }
     verdicts.push_back({absl::StrFormat("%s, depth %d: rate with %d queues by that with one",

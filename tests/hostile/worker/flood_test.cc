@@ -171,7 +171,7 @@ TEST_F(FloodTest, ThousandsOfKnownNamesCostLittle) {
   }
   ExpectServes();
   EXPECT_LE(broker().ResidentKib(), memory + kMaxGrowthKib);
-  EXPECT_LE(broker().Descriptors(), before + kFewDescriptors / 8);
+  EXPECT_LE(broker().Descriptors(), before + kFewDescriptors / 4);
   EXPECT_EQ(Ask(requests::Initialize()).error(), 0);
   EXPECT_TRUE(Eventually([&] { return broker().Descriptors() == before; }));
 }
