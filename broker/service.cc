@@ -205,6 +205,7 @@ void BrokerService::ServeLink(Link& link, ThreadState& thread) {
   Channel::Wait wait = Channel::Wait::kDontBlock;
   bool shares_processor = false;  // With the worker.
   int messages = 0;
+  thread.arena.Reset();  // The last link may have been taken away before that.
   while (!failed_) {
     switch (ReceiveBatch(link, thread, wait)) {
       case Received::kBatch:
