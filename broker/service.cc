@@ -1,5 +1,6 @@
 #include "broker/service.h"
 
+#include <absl/cleanup/cleanup.h>
 #include <absl/strings/str_cat.h>
 #include <absl/synchronization/blocking_counter.h>
 #include <google/protobuf/arena.h>
@@ -205,7 +206,6 @@ void BrokerService::ServeLink(Link& link, ThreadState& thread) {
   Channel::Wait wait = Channel::Wait::kDontBlock;
   bool shares_processor = false;  // With the worker.
   int messages = 0;
-  thread.arena.Reset();  // The last link may have been taken away before that.
   while (!failed_) {
     switch (ReceiveBatch(link, thread, wait)) {
       case Received::kBatch:
@@ -214,7 +214,6 @@ void BrokerService::ServeLink(Link& link, ThreadState& thread) {
         shares_processor = thread.batch->processor() == CurrentProcessor();
         if (!ServeBatch(link, thread)) return;
         thread.turns.Busy();
-        thread.arena.Reset();
         if (++messages >= kTurnMessages && idle_threads_ == 0) return Release(link, kReceiving);
         break;
       case Received::kNothing:
@@ -231,6 +230,7 @@ void BrokerService::ServeLink(Link& link, ThreadState& thread) {
 }
 
 bool BrokerService::ServeBatch(Link& link, ThreadState& thread) {
+  const absl::Cleanup free_messages = [&thread] { thread.arena.Reset(); };
   if (const char* wrong = CheckBatch(*thread.batch)) {
     Fail(wrong);
     return false;

@@ -33,7 +33,7 @@ constexpr SeccompRow kRuntime[] = {
     {SCMP_SYS(futex), Futex(FUTEX_WAKE), "mutexes; condition variables", kRare},
     {SCMP_SYS(futex), Futex(FUTEX_WAIT_BITSET), "waits with a time-out", kRare},
     {SCMP_SYS(sched_yield), "absl::Mutex, before a lock sleeps; waiting for work awake", kRare},
-    {SCMP_SYS(clock_nanosleep), "absl::Mutex, before a lock sleeps; waiting for work awake", kRare},
+    {SCMP_SYS(clock_nanosleep), "absl::Mutex, before a lock sleeps", kRare},
     {SCMP_SYS(gettid), "log lines; abort", kRare},
     // Time, where the vDSO asks the kernel: the host's clock source isn't its processor's.
     {SCMP_SYS(clock_gettime), "log lines; polling", kElsewhere},

@@ -57,6 +57,7 @@ class BrokerLink {
   // and EMSGSIZE: the broker broke the protocol. Else it is gone.
   ErrnoOr<Replies> Receive(Channel::Wait wait = Channel::Wait::kDontBlock);
 
+  // Whether Receive() may find something.
   bool may_have_reply() const { return channel_.MayHaveMessage(); }
 
   // So says the socket.

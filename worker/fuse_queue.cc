@@ -234,9 +234,8 @@ ErrnoOr<FuseQueue::Outcome> FuseQueue::StartInitialize(PendingRequest& request,
 }
 
 ErrnoOrVoid FuseQueue::TakeReplies(Virtqueue* virtqueue, Channel::Wait wait) {
-  taking_replies_ = true;
-  completions_ = 0;
-  const absl::Cleanup taken = [this] { taking_replies_ = false; };
+  completed_by_replies_ = 0;
+  const absl::Cleanup taken = [this] { completed_by_replies_.reset(); };
   while (true) {
     auto received = link_.Receive(wait);
     wait = Channel::Wait::kDontBlock;
@@ -448,7 +447,8 @@ void FuseQueue::ReplyError(Virtqueue& virtqueue, PendingRequest& request, Errno 
 
 void FuseQueue::Complete(Virtqueue& virtqueue, PendingRequest& request, uint32_t written) {
   virtqueue.Push(request.chain.head(), written);
-  const bool later = taking_replies_ && completions_++ % kRepliesPerNotification != 0;
+  const bool later =
+      completed_by_replies_ && (*completed_by_replies_)++ % kRepliesPerNotification != 0;
   if (notify_ == nullptr || later) {
     virtqueue.Show();
   } else if (virtqueue.Publish()) {

@@ -11,6 +11,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
@@ -106,8 +107,8 @@ class FuseQueue {
   PendingRequests requests_{this};
   std::function<void()> notify_;
   uint64_t progress_ = 0;
-  bool taking_replies_ = false;
-  uint32_t completions_ = 0;  // Since then.
+  // While replies are taken: how many requests they have completed.
+  std::optional<uint32_t> completed_by_replies_;
   uint64_t moved_bytes_ = 0;  // By file operations of this pass.
   size_t in_pool_ = 0;        // Requests that the I/O pool has.
   bool ending_session_ = false;

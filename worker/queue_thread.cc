@@ -210,7 +210,8 @@ bool QueueThread::LookAgain() {
 
 void QueueThread::LetBrokerAnswer() {
   turns_.Busy();
-  for (int i = 0; i < kTurnsForAnswer && !fuse_.link().may_have_reply() && turns_.Again(); ++i) {
+  for (int turn = 0; turn < kTurnsForAnswer; ++turn) {
+    if (fuse_.link().may_have_reply() || !turns_.Again()) return;
   }
 }
 

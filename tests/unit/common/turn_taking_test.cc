@@ -14,26 +14,47 @@ using std::chrono::microseconds;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-// Binds the calling thread to the processor that it runs on, and those that it makes.
-void StayHere() {
-  cpu_set_t here;
-  CPU_ZERO(&here);
-  CPU_SET(sched_getcpu(), &here);
-  ASSERT_EQ(pthread_setaffinity_np(pthread_self(), sizeof(here), &here), 0);
-}
+// On one processor, with all the threads that it makes.
+class TurnTakingTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_EQ(pthread_getaffinity_np(pthread_self(), sizeof(before_), &before_), 0);
+    cpu_set_t here;
+    CPU_ZERO(&here);
+    CPU_SET(sched_getcpu(), &here);
+    ASSERT_EQ(pthread_setaffinity_np(pthread_self(), sizeof(here), &here), 0);
+  }
+  void TearDown() override {
+    EXPECT_EQ(pthread_setaffinity_np(pthread_self(), sizeof(before_), &before_), 0);
+  }
 
-TEST(TurnTakingTest, WithoutBudgetItGivesNoTurns) {
+ private:
+  cpu_set_t before_;
+};
+
+// Somebody who wants the processor all the time.
+class BusyThread {
+ public:
+  ~BusyThread() {
+    stop_ = true;
+    thread_.join();
+  }
+
+ private:
+  std::atomic<bool> stop_ = false;
+  std::thread thread_{[this] {
+    while (!stop_) {
+    }
+  }};
+};
+
+TEST_F(TurnTakingTest, WithoutBudgetItGivesNoTurns) {
   TurnTaking turns{microseconds(0)};
   for (int i = 0; i < 100; ++i) EXPECT_FALSE(turns.Again());
 }
 
-TEST(TurnTakingTest, EndsWithTheBudgetWhoeverWantsTheProcessor) {
-  StayHere();
-  std::atomic<bool> stop = false;
-  std::thread other([&] {
-    while (!stop) {
-    }
-  });
+TEST_F(TurnTakingTest, EndsWithTheBudgetWhoeverWantsTheProcessor) {
+  const BusyThread other;
   TurnTaking turns(milliseconds(1));
   const auto begin = TurnTaking::Clock::now();
   // False, too, when the scheduler has refused the other thread a turn: but at last always.
@@ -41,17 +62,10 @@ TEST(TurnTakingTest, EndsWithTheBudgetWhoeverWantsTheProcessor) {
     ASSERT_LT(TurnTaking::Clock::now() - begin, seconds(20));
   }
   EXPECT_FALSE(turns.Again());
-  stop = true;
-  other.join();
 }
 
-TEST(TurnTakingTest, TrueIfAnotherHasRun) {
-  StayHere();
-  std::atomic<bool> stop = false;
-  std::thread other([&] {
-    while (!stop) {
-    }
-  });
+TEST_F(TurnTakingTest, TrueIfAnotherHasRun) {
+  const BusyThread other;
   TurnTaking turns(milliseconds(100));
   const auto begin = TurnTaking::Clock::now();
   bool ran = false;
@@ -60,12 +74,9 @@ TEST(TurnTakingTest, TrueIfAnotherHasRun) {
     ran = turns.Again();
   }
   EXPECT_TRUE(ran);
-  stop = true;
-  other.join();
 }
 
-TEST(TurnTakingTest, TwoThreadsOnOneProcessorAnswerEachOther) {
-  StayHere();
+TEST_F(TurnTakingTest, TwoThreadsOnOneProcessorAnswerEachOther) {
   constexpr int kRounds = 2000;
   std::atomic<int> asked = 0;
   std::atomic<int> answered = 0;

@@ -169,20 +169,22 @@ TEST_F(FuseQueueFileTest, ManyReadsThroughThePoolAreAllAnsweredOnce) {
   EXPECT_TRUE(Unanswered());
 }
 
-// A queue whose pool has no thread: what is handed to it stays there.
 class SharedReadTest : public FuseQueueFileTest {
  protected:
   static constexpr uint32_t kLarge = 64 * 1024;
 
-  void Begin(size_t processors) {
+  // Without a thread the pool keeps what is handed to it.
+  void Begin(size_t processors, size_t io_threads = 0) {
     Destroy();
-    Build(/*io_threads=*/0, processors);
+    Build(io_threads, processors);
     StartSession();
-    OpenFileOf(MemoryFile(std::string(kLarge, 'r')), /*in_memory=*/true);
+    OpenFileOf(MemoryFile(data_), /*in_memory=*/true);
   }
   uint16_t SendRead(uint32_t size) {
     return guest_->Send(FUSE_READ, kNode, ReadArguments(size), size + 16);
   }
+
+  const std::string data_ = std::string(kLarge, 'r');
 };
 
 TEST_F(SharedReadTest, LargeReadsGoToThePoolWhileOthersWaitBehindThem) {
@@ -219,19 +221,12 @@ TEST_F(SharedReadTest, WithOneProcessorNobodyElseCanDoThem) {
   EXPECT_EQ(TakeAnswer().head, second);
 }
 
-TEST_F(FuseQueueFileTest, LargeReadsSharedWithThePoolAreAllAnsweredOnce) {
-  Destroy();
-  Build(/*io_threads=*/1, /*processors=*/2);
-  StartSession();
-  constexpr uint32_t kLarge = 64 * 1024;
-  const std::string data(kLarge, 'r');
-  OpenFileOf(MemoryFile(data), /*in_memory=*/true);
+TEST_F(SharedReadTest, LargeReadsSharedWithThePoolAreAllAnsweredOnce) {
+  Begin(/*processors=*/2, /*io_threads=*/1);
   constexpr int kReads = 7;
-  for (int i = 0; i < kReads; ++i) {
-    guest_->Send(FUSE_READ, kNode, ReadArguments(kLarge), kLarge + 16);
-  }
+  for (int i = 0; i < kReads; ++i) SendRead(kLarge);
   ASSERT_EQ(Serve(), 0);
-  for (int i = 0; i < kReads; ++i) EXPECT_EQ(ToString(TakeCompletedAnswer().payload), data);
+  for (int i = 0; i < kReads; ++i) EXPECT_EQ(ToString(TakeCompletedAnswer().payload), data_);
   EXPECT_EQ(virtqueue_->in_flight(), 0u);
   EXPECT_TRUE(Unanswered());
 }
