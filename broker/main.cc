@@ -6,18 +6,18 @@
 #include <cstdlib>
 #include <utility>
 
-#include "broker/broker_options.h"
-#include "broker/credentials.h"
-#include "broker/descriptor_budget.h"
-#include "broker/filesystem.h"
-#include "broker/reopen.h"
-#include "broker/service.h"
+#include "broker/identity/credentials.h"
+#include "broker/inodes/descriptor_budget.h"
+#include "broker/inodes/reopen.h"
+#include "broker/operations/broker_options.h"
+#include "broker/operations/filesystem.h"
+#include "broker/service/service.h"
 #include "common/logging.h"
+#include "common/status.h"
 #include "common/warm_up.h"
 #include "proto/config.pb.h"
-#include "sandbox/child.h"
-#include "sandbox/jail.h"
-#include "sandbox/status.h"
+#include "sandbox/jail/child.h"
+#include "sandbox/jail/jail.h"
 
 namespace postern {
 namespace {

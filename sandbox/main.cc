@@ -10,9 +10,9 @@
 #include <vector>
 
 #include "common/logging.h"
-#include "sandbox/launcher.h"
-#include "sandbox/log_options.h"
-#include "sandbox/options.h"
+#include "sandbox/launcher/launcher.h"
+#include "sandbox/options/log_options.h"
+#include "sandbox/options/options.h"
 
 namespace postern {
 namespace {

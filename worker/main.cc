@@ -11,11 +11,11 @@
 #include "common/logging.h"
 #include "common/warm_up.h"
 #include "proto/config.pb.h"
-#include "sandbox/child.h"
-#include "sandbox/jail.h"
-#include "worker/fuse_device.h"
-#include "worker/memory_fault.h"
-#include "worker/vhost_user_session.h"
+#include "sandbox/jail/child.h"
+#include "sandbox/jail/jail.h"
+#include "worker/queue/fuse_device.h"
+#include "worker/vhost_user/vhost_user_session.h"
+#include "worker/virtio/memory_fault.h"
 
 namespace postern {
 namespace {

@@ -3,9 +3,9 @@
 // or a guest could end its session.
 #include <array>
 
-#include "broker/operation_table.h"
+#include "broker/operations/operation_table.h"
 #include "tests/fuzz/fuzz_input.h"
-#include "worker/fuse_operations.h"
+#include "worker/fuse/fuse_operations.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace postern;  // NOLINT: libFuzzer's entry has C's name.

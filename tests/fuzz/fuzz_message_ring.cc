@@ -8,7 +8,7 @@
 #include <memory>
 #include <vector>
 
-#include "common/message_ring.h"
+#include "common/rpc/message_ring.h"
 #include "tests/fuzz/fuzz_input.h"
 
 namespace postern {

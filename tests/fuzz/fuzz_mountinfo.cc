@@ -2,7 +2,7 @@
 // host chose. The input is /proc/PID/cgroup, a NUL, /proc/self/mountinfo.
 #include <string_view>
 
-#include "sandbox/cgroups.h"
+#include "sandbox/launcher/cgroups.h"
 #include "tests/fuzz/fuzz_input.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {

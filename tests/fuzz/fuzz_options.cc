@@ -3,12 +3,12 @@
 #include <array>
 #include <string_view>
 
-#include "sandbox/capability_option.h"
-#include "sandbox/compat_options.h"
-#include "sandbox/id_map_option.h"
-#include "sandbox/id_translation_option.h"
-#include "sandbox/options.h"
-#include "sandbox/xattr_map_option.h"
+#include "sandbox/options/capability_option.h"
+#include "sandbox/options/compat_options.h"
+#include "sandbox/options/id_map_option.h"
+#include "sandbox/options/id_translation_option.h"
+#include "sandbox/options/options.h"
+#include "sandbox/options/xattr_map_option.h"
 #include "tests/fuzz/fuzz_input.h"
 
 namespace postern {

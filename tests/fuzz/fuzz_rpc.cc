@@ -14,9 +14,9 @@
 #include <string>
 #include <vector>
 
-#include "broker/filesystem.h"
-#include "broker/operation_table.h"
-#include "broker/thread_state.h"
+#include "broker/identity/thread_state.h"
+#include "broker/operations/filesystem.h"
+#include "broker/operations/operation_table.h"
 #include "tests/fuzz/fuzz_input.h"
 
 namespace postern {

@@ -11,8 +11,8 @@
 #include "common/event_fd.h"
 #include "common/unique_fd.h"
 #include "tests/fuzz/fuzz_input.h"
-#include "worker/device_queue.h"
-#include "worker/vhost_user_session.h"
+#include "worker/vhost_user/device_queue.h"
+#include "worker/vhost_user/vhost_user_session.h"
 
 namespace postern {
 namespace {

@@ -9,8 +9,8 @@
 
 #include "common/unique_fd.h"
 #include "tests/fuzz/fuzz_input.h"
-#include "worker/memory_table.h"
-#include "worker/virtqueue.h"
+#include "worker/virtio/memory_table.h"
+#include "worker/virtio/virtqueue.h"
 
 namespace postern {
 namespace {

@@ -4,7 +4,7 @@
 #include <string>
 #include <thread>
 
-#include "common/channel.h"
+#include "common/rpc/channel.h"
 #include "tests/bench/parts/messages.h"
 
 namespace postern::bench {

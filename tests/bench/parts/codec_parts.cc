@@ -5,8 +5,8 @@
 #include <string>
 
 #include "tests/bench/parts/messages.h"
-#include "worker/fuse_decode.h"
-#include "worker/fuse_encode.h"
+#include "worker/fuse/fuse_decode.h"
+#include "worker/fuse/fuse_encode.h"
 
 namespace postern::bench {
 namespace {

@@ -6,8 +6,8 @@
 
 #include "tests/vmm/driver_queue.h"
 #include "tests/vmm/guest_memory.h"
-#include "worker/memory_table.h"
-#include "worker/virtqueue.h"
+#include "worker/virtio/memory_table.h"
+#include "worker/virtio/virtqueue.h"
 
 namespace postern::bench {
 namespace {

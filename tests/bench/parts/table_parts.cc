@@ -7,7 +7,7 @@
 #include <span>
 #include <vector>
 
-#include "broker/inode_table.h"
+#include "broker/inodes/inode_table.h"
 
 namespace postern::bench {
 namespace {

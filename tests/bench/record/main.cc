@@ -12,7 +12,7 @@
 
 #include "tests/bench/record/recording_device.h"
 #include "tests/bench/record/upstream.h"
-#include "worker/vhost_user_session.h"
+#include "worker/vhost_user/vhost_user_session.h"
 
 namespace postern::bench {
 namespace {

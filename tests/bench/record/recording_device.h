@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "tests/bench/record/upstream.h"
-#include "worker/device_queue.h"
+#include "worker/vhost_user/device_queue.h"
 
 namespace postern::bench {
 

@@ -10,10 +10,10 @@
 #include <utility>
 #include <variant>
 
-#include "sandbox/child.h"
-#include "sandbox/launch_plan.h"
-#include "sandbox/limits.h"
-#include "sandbox/options.h"
+#include "sandbox/jail/child.h"
+#include "sandbox/launcher/launch_plan.h"
+#include "sandbox/launcher/limits.h"
+#include "sandbox/options/options.h"
 #include "tests/vmm/process_info.h"
 
 namespace postern {

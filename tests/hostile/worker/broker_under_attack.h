@@ -13,11 +13,11 @@
 #include <thread>
 #include <vector>
 
-#include "common/channel.h"
+#include "common/rpc/channel.h"
+#include "common/status.h"
 #include "common/unique_fd.h"
 #include "proto/rpc.pb.h"
-#include "sandbox/child_process.h"
-#include "sandbox/status.h"
+#include "sandbox/launcher/child_process.h"
 #include "tests/hostile/worker/ring_worker.h"
 
 namespace postern {

@@ -6,7 +6,7 @@
 #include <functional>
 #include <tuple>
 
-#include "common/channel.h"
+#include "common/rpc/channel.h"
 #include "tests/hostile/worker/hostile_worker_fixture.h"
 
 namespace postern {

@@ -12,10 +12,10 @@
 #include <span>
 #include <vector>
 
-#include "common/channel.h"
 #include "common/errno_or.h"
-#include "common/message_ring.h"
-#include "common/rpc_channel.h"
+#include "common/rpc/channel.h"
+#include "common/rpc/message_ring.h"
+#include "common/rpc/rpc_channel.h"
 #include "common/unique_fd.h"
 
 namespace postern {

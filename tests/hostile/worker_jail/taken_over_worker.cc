@@ -10,8 +10,8 @@
 
 #include "common/logging.h"
 #include "proto/rpc.pb.h"
-#include "sandbox/child.h"
-#include "sandbox/jail.h"
+#include "sandbox/jail/child.h"
+#include "sandbox/jail/jail.h"
 #include "tests/hostile/worker_jail/attempts.h"
 
 namespace postern {

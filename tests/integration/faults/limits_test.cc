@@ -1,7 +1,7 @@
 // A guest at its limits: what it is told, what goes on, and what makes room again.
 #include <sys/socket.h>
 
-#include "common/channel.h"
+#include "common/rpc/channel.h"
 #include "tests/integration/faults/faults_fixture.h"
 
 namespace postern {

@@ -10,7 +10,7 @@
 #include <iterator>
 #include <optional>
 
-#include "sandbox/cgroups.h"
+#include "sandbox/launcher/cgroups.h"
 #include "tests/integration/launcher/launcher_fixture.h"
 
 namespace postern {

@@ -7,7 +7,7 @@
 #include <csignal>
 #include <filesystem>
 
-#include "sandbox/capabilities.h"
+#include "sandbox/jail/capabilities.h"
 #include "tests/integration/launcher/launcher_fixture.h"
 #include "tests/vmm/process_info.h"
 

@@ -12,8 +12,8 @@
 #include <csignal>
 
 #include "common/unique_fd.h"
-#include "sandbox/capabilities.h"
-#include "sandbox/landlock.h"
+#include "sandbox/jail/capabilities.h"
+#include "sandbox/jail/landlock.h"
 
 namespace postern {
 namespace {

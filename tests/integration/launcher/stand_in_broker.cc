@@ -12,9 +12,9 @@
 #include <utility>
 
 #include "common/logging.h"
-#include "sandbox/child.h"
-#include "sandbox/jail.h"
-#include "sandbox/namespaces.h"
+#include "sandbox/jail/child.h"
+#include "sandbox/jail/jail.h"
+#include "sandbox/jail/namespaces.h"
 #include "tests/integration/launcher/look_around.h"
 
 namespace postern {

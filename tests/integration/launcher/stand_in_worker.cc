@@ -6,8 +6,8 @@
 #include <string>
 
 #include "common/logging.h"
-#include "sandbox/child.h"
-#include "sandbox/jail.h"
+#include "sandbox/jail/child.h"
+#include "sandbox/jail/jail.h"
 #include "tests/integration/launcher/look_around.h"
 
 namespace postern {

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "sandbox/seccomp_policies.h"
+#include "sandbox/policies/seccomp_policies.h"
 #include "tests/integration/rows/system_call_watch.h"
 
 namespace postern {

@@ -11,7 +11,7 @@
 
 #include "tests/unit/allocations/allocation_count.h"
 #include "tests/unit/broker/requests.h"
-#include "tests/unit/broker/service_fixture.h"
+#include "tests/unit/broker/service/service_fixture.h"
 
 namespace postern {
 namespace {

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "tests/unit/allocations/allocation_count.h"
-#include "tests/unit/worker/fuse_queue_fixture.h"
+#include "tests/unit/worker/queue/fuse_queue_fixture.h"
 
 namespace postern {
 namespace {

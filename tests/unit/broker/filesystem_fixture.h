@@ -14,9 +14,9 @@
 #include <optional>
 #include <string>
 
-#include "broker/filesystem.h"
-#include "broker/operation_table.h"
-#include "broker/thread_state.h"
+#include "broker/identity/thread_state.h"
+#include "broker/operations/filesystem.h"
+#include "broker/operations/operation_table.h"
 #include "proto/rpc.pb.h"
 #include "tests/unit/broker/open_descriptors.h"
 

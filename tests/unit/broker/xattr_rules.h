@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "broker/xattr_map.h"
+#include "broker/identity/xattr_map.h"
 #include "proto/config.pb.h"
 
 namespace postern {

@@ -14,7 +14,7 @@
 #include <thread>
 #include <utility>
 
-#include "common/rpc_channel.h"
+#include "common/rpc/rpc_channel.h"
 
 namespace postern {
 namespace {

@@ -15,7 +15,7 @@
 #include <utility>
 #include <vector>
 
-#include "broker/service.h"
+#include "broker/service/service.h"
 #include "tests/unit/broker/filesystem_fixture.h"
 #include "tests/unit/broker/requests.h"
 

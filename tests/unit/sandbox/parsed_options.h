@@ -9,7 +9,7 @@
 #include <variant>
 #include <vector>
 
-#include "sandbox/options.h"
+#include "sandbox/options/options.h"
 
 namespace postern {
 

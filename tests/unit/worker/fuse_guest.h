@@ -15,9 +15,9 @@
 #include "tests/unit/worker/fuse_bytes.h"
 #include "tests/unit/worker/guest_memory.h"
 #include "tests/unit/worker/ring_driver.h"
-#include "worker/fuse_abi.h"
-#include "worker/split_ring.h"
-#include "worker/virtqueue.h"
+#include "worker/fuse/fuse_abi.h"
+#include "worker/virtio/split_ring.h"
+#include "worker/virtio/virtqueue.h"
 
 namespace postern {
 

@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "common/unique_fd.h"
-#include "worker/memory_table.h"
+#include "worker/virtio/memory_table.h"
 
 namespace postern {
 

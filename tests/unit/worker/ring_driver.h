@@ -5,8 +5,8 @@
 #include <cstdint>
 
 #include "tests/unit/worker/guest_memory.h"
-#include "worker/virtio_ring.h"
-#include "worker/virtqueue_settings.h"
+#include "worker/virtio/virtio_ring.h"
+#include "worker/virtio/virtqueue_settings.h"
 
 namespace postern {
 

@@ -1,0 +1,129 @@
+#include "broker/inodes/directory_stream.h"
+
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+
+namespace postern {
+namespace {
+
+// struct linux_dirent64 (getdents64(2)): ino, off, reclen, type, name. glibc's dirent64 has the
+// same layout but for the fixed size of its last member.
+constexpr size_t kInoOffset = 0;
+constexpr size_t kOffOffset = 8;
+constexpr size_t kReclenOffset = 16;
+constexpr size_t kTypeOffset = 18;
+constexpr size_t kNameOffset = 19;
+
+// The most that one record takes: a name of 255 bytes and its NUL, rounded up to 8.
+constexpr size_t kMaxRecordBytes = 280;
+
+template <typename Integer>
+Integer LoadAt(std::span<const std::byte> from, size_t offset) {
+  Integer value;
+  std::memcpy(&value, from.data() + offset, sizeof(value));
+  return value;
+}
+
+}  // namespace
+
+DirectoryRecord DirectoryRecord::Take(std::span<const std::byte>& records) {
+  const auto size = LoadAt<uint16_t>(records, kReclenOffset);
+  // Safe because the name is a NUL-terminated string of char inside the record.
+  const char* name = reinterpret_cast<const char*>(records.data()) + kNameOffset;
+  const DirectoryRecord record{LoadAt<uint64_t>(records, kInoOffset),
+                               LoadAt<uint64_t>(records, kOffOffset),
+                               LoadAt<uint8_t>(records, kTypeOffset), std::string_view(name)};
+  records = records.subspan(size);
+  return record;
+}
+
+bool DirectoryStreamBudget::Take(size_t bytes) {
+  if (used_.fetch_add(bytes, std::memory_order_relaxed) + bytes <= limit_) return true;
+  GiveBack(bytes);
+  return false;
+}
+
+DirectoryStream::~DirectoryStream() { budget_.GiveBack(kept_size_); }
+
+size_t DirectoryStream::TakeFitting(std::span<const std::byte> records,
+                                    absl::FunctionRef<bool(const DirectoryRecord&)> fits) {
+  std::span<const std::byte> rest = records;
+  while (!rest.empty()) {
+    std::span<const std::byte> after = rest;
+    const DirectoryRecord record = DirectoryRecord::Take(after);
+    if (!fits(record)) break;
+    next_ = record.next_offset;
+    rest = after;
+  }
+  return records.size() - rest.size();
+}
+
+void DirectoryStream::Keep(std::span<const std::byte> records) {
+  if (!budget_.Take(records.size())) {
+    in_place_ = false;
+    return;
+  }
+  kept_ = std::make_unique_for_overwrite<std::byte[]>(records.size());
+  kept_begin_ = 0;
+  kept_size_ = records.size();
+  std::ranges::copy(records, kept_.get());
+}
+
+void DirectoryStream::DropKept() {
+  budget_.GiveBack(kept_size_);
+  kept_ = nullptr;
+  kept_begin_ = 0;
+  kept_size_ = 0;
+}
+
+ErrnoOr<DirectoryStream::Portion> DirectoryStream::Read(
+    int fd, uint64_t offset, std::span<std::byte> buffer,
+    absl::FunctionRef<bool(const DirectoryRecord&)> fits) {
+  const absl::MutexLock lock(&mutex_);
+  const bool rewound = offset == 0 && begun_;  // Sees what is new.
+  if (rewound || offset != next_ || !in_place_) {
+    DropKept();
+    in_place_ = false;
+    // A cookie above the range of off_t becomes negative, which lseek(2) refuses.
+    if (lseek(fd, static_cast<off_t>(offset), SEEK_SET) < 0) return Errno::Last();
+    in_place_ = true;
+    next_ = offset;
+  }
+  begun_ = true;
+
+  size_t used = 0;
+  if (!kept().empty()) {
+    // What the buffer has no room for stays, too.
+    const std::span<const std::byte> records = kept();
+    size_t room = buffer.size();
+    used = TakeFitting(records, [&](const DirectoryRecord& record) {
+      if (room < kMaxRecordBytes || !fits(record)) return false;
+      room -= (kNameOffset + record.name.size() + 1 + 7) / 8 * 8;
+      return true;
+    });
+    std::ranges::copy(records.first(used), buffer.begin());
+    kept_begin_ += used;
+    if (!kept().empty()) return Portion{buffer.first(used), /*cut=*/true};
+    DropKept();
+    if (buffer.size() - used < kMaxRecordBytes) return Portion{buffer.first(used)};
+  }
+
+  const std::span<std::byte> free = buffer.subspan(used);
+  const long size = syscall(SYS_getdents64, fd, free.data(), free.size());
+  if (size < 0) {
+    const Errno error = Errno::Last();
+    in_place_ = false;
+    if (used == 0) return error;
+    return Portion{buffer.first(used)};
+  }
+  const std::span<const std::byte> read = free.first(static_cast<size_t>(size));
+  const size_t taken = TakeFitting(read, fits);
+  const std::span<const std::byte> rest = read.subspan(taken);
+  if (!rest.empty()) Keep(rest);
+  return Portion{buffer.first(used + taken), /*cut=*/!rest.empty()};
+}
+
+}  // namespace postern

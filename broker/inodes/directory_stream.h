@@ -1,0 +1,103 @@
+// Reading an open directory in portions of any size.
+#ifndef POSTERN_BROKER_INODES_DIRECTORY_STREAM_H_
+#define POSTERN_BROKER_INODES_DIRECTORY_STREAM_H_
+
+#include <absl/base/thread_annotations.h>
+#include <absl/functional/function_ref.h>
+#include <absl/synchronization/mutex.h>
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+
+#include "common/errno_or.h"
+
+namespace postern {
+
+// One record of getdents64(2)'s answer.
+struct DirectoryRecord {
+  uint64_t ino;
+  uint64_t next_offset;
+  uint8_t type;
+  std::string_view name;  // A NUL follows.
+
+  bool is_dot() const { return name == "." || name == ".."; }
+
+  // Takes the first record off `records`. The host's kernel wrote them: trusted.
+  static DirectoryRecord Take(std::span<const std::byte>& records);
+};
+
+// How many bytes all streams may keep: a guest may open any number of directories and read the
+// first name of each. Thread-safe.
+class DirectoryStreamBudget {
+ public:
+  explicit DirectoryStreamBudget(size_t limit) : limit_(limit) {}
+  DirectoryStreamBudget(const DirectoryStreamBudget&) = delete;
+  DirectoryStreamBudget& operator=(const DirectoryStreamBudget&) = delete;
+
+  // False if that isn't left.
+  bool Take(size_t bytes);
+  void GiveBack(size_t bytes) { used_.fetch_sub(bytes, std::memory_order_relaxed); }
+  size_t used() const { return used_.load(std::memory_order_relaxed); }
+
+ private:
+  const size_t limit_;
+  std::atomic<size_t> used_{0};
+};
+
+// The position of an open directory, and the records that were read and didn't fit the last answer.
+// A guest reads a directory in small portions, one after the other: each takes what the last one
+// left, and one call of the kernel serves many. Reading from anywhere else, and from the beginning
+// above all, asks the kernel anew. Thread-safe.
+class DirectoryStream {
+ public:
+  struct Portion {
+    std::span<const std::byte> records;
+    bool cut = false;  // There was at least one more.
+  };
+
+  // `budget` is borrowed.
+  explicit DirectoryStream(DirectoryStreamBudget& budget) : budget_(budget) {}
+  ~DirectoryStream();
+  DirectoryStream(const DirectoryStream&) = delete;
+  DirectoryStream& operator=(const DirectoryStream&) = delete;
+
+  // Reads the directory `fd` from `offset` on: 0, or the next_offset of any record. Into `buffer`
+  // go the records up to the first that `fits` refuses, or less; none without a cut means the end.
+  // `buffer` has room for one record at least and is aligned for it. `fd` is always the same.
+  ErrnoOr<Portion> Read(int fd, uint64_t offset, std::span<std::byte> buffer,
+                        absl::FunctionRef<bool(const DirectoryRecord&)> fits);
+
+ private:
+  // The bytes of those records that `fits` takes; moves next_ past them.
+  size_t TakeFitting(std::span<const std::byte> records,
+                     absl::FunctionRef<bool(const DirectoryRecord&)> fits)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Keeps `records`, which follow next_. If that can't be they are read again.
+  void Keep(std::span<const std::byte> records) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void DropKept() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  std::span<const std::byte> kept() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return std::span(kept_.get(), kept_size_).subspan(kept_begin_);
+  }
+
+  DirectoryStreamBudget& budget_;
+
+  // Held over lseek(2) and getdents64(2), which share the file position. The one lock of the broker
+  // that is held over a system call that may block; what can wait for it is another READDIR of the
+  // same handle, and no other lock is taken under it.
+  absl::Mutex mutex_;
+  // Whether the kernel's position is that after the kept records, and these follow next_.
+  bool in_place_ ABSL_GUARDED_BY(mutex_) = true;
+  uint64_t next_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool begun_ ABSL_GUARDED_BY(mutex_) = false;
+  std::unique_ptr<std::byte[]> kept_ ABSL_GUARDED_BY(mutex_);
+  size_t kept_begin_ ABSL_GUARDED_BY(mutex_) = 0;
+  size_t kept_size_ ABSL_GUARDED_BY(mutex_) = 0;  // Of all of `kept_`; of the budget.
+};
+
+}  // namespace postern
+
+#endif  // POSTERN_BROKER_INODES_DIRECTORY_STREAM_H_

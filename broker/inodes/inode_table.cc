@@ -1,0 +1,321 @@
+#include "broker/inodes/inode_table.h"
+
+#include <absl/hash/hash.h>
+
+namespace postern {
+namespace {
+
+constexpr uint32_t SlotOf(NodeId id) { return static_cast<uint32_t>(id.value()); }
+
+}  // namespace
+
+size_t InodeTable::KeyHash::operator()(const InodeIdentity& identity) const {
+  return absl::Hash<InodeIdentity>{}(identity);
+}
+
+// Slots are kept for their generations when they are empty. A guest that knows very many files can
+// choose those of one shard, forget the others, and go on to the next shard: without this it gets
+// kShards times the memory.
+void InodeTable::Shard::SetLimit(size_t max_inodes) {
+  const size_t slot_limit = max_inodes / kShards * 2 + 1024;  // The hash spreads evenly.
+  const absl::MutexLock lock(&mutex);
+  if (slot_limit < kMaxSlots) slots.set_max_slots(static_cast<uint32_t>(slot_limit));
+}
+
+// The budget is common to all shards, so that those with more than their part of what is used have
+// their part of the cache.
+void InodeTable::Shard::SetCache(DescriptorBudget& budget) {
+  const absl::MutexLock lock(&mutex);
+  paths.Use(budget, budget.cache_limit() / kShards * 2 + 8);
+}
+
+InodeRef InodeTable::Shard::FindPinned(const InodeIdentity& identity, mode_t type, Stamp before) {
+  const auto found = by_key.find(PinnedKey{identity});
+  if (found == by_key.end()) return InodeRef();
+  Inode* inode = *found;
+  const bool since =
+      (inode->has_descriptor() && inode->stamp_ <= before) || paths.HasSince(*inode, before);
+  if (!since || inode->type_ != (type & S_IFMT)) return InodeRef();
+  paths.Touch(*inode);
+  ++inode->lookups_;
+  return InodeRef(inode);
+}
+
+InodeTable::InodeTable(InodeParts root, InodeBudget* budget, DescriptorBudget* descriptors)
+    : root_(Inode::New(std::move(root))), budget_(budget), descriptors_(descriptors) {
+  root_.inode_->id_ = kRootNodeId;
+  if (budget_ != nullptr && budget_->limit() != 0) {
+    for (Shard& shard : shards_) shard.SetLimit(budget_->limit());
+  }
+  if (descriptors_ != nullptr && descriptors_->cache_limit() != 0) {
+    for (Shard& shard : shards_) shard.SetCache(*descriptors_);
+  }
+}
+
+InodeTable::~InodeTable() {
+  if (budget_ != nullptr) budget_->GiveBack(size());
+}
+
+NodeId InodeTable::MakeId(uint32_t shard, SlotKey key) {
+  const uint64_t slot = (uint64_t{key.index} + 1) * kShards + shard;
+  return NodeId(uint64_t{key.generation} << 32 | slot);
+}
+
+SlotKey InodeTable::KeyOf(NodeId id) {
+  return {SlotOf(id) / kShards - 1, static_cast<uint32_t>(id.value() >> 32)};
+}
+
+InodeTable::Shard* InodeTable::ShardOf(NodeId id) {
+  if (SlotOf(id) < kShards) return nullptr;
+  return &shards_[SlotOf(id) % kShards];
+}
+
+uint32_t InodeTable::ShardIndexOf(const InodeIdentity& identity) {
+  // The high bits: the set inside the shard uses the low ones.
+  return static_cast<uint32_t>(uint64_t{KeyHash{}(identity)} >> (64 - kShardBits));
+}
+
+ErrnoOr<InodeRef> InodeTable::Get(NodeId id) {
+  if (id == kRootNodeId) return root_;
+  Shard* shard = ShardOf(id);
+  if (shard == nullptr) return Errno(EBADF);
+  const absl::MutexLock lock(&shard->mutex);
+  const InodeRef* found = shard->slots.Find(KeyOf(id));
+  if (found == nullptr) return Errno(EBADF);
+  return *found;
+}
+
+ErrnoOr<InodeTable::InodeAndPath> InodeTable::GetWithPath(NodeId id) {
+  if (id == kRootNodeId) return InodeAndPath{root_, nullptr};
+  Shard* shard = ShardOf(id);
+  if (shard == nullptr) return Errno(EBADF);
+  const absl::MutexLock lock(&shard->mutex);
+  const InodeRef* found = shard->slots.Find(KeyOf(id));
+  if (found == nullptr) return Errno(EBADF);
+  return InodeAndPath{*found, shard->paths.Find(**found)};
+}
+
+PathRef InodeTable::CachedPath(const Inode& inode) {
+  Shard* shard = ShardOf(inode.id());
+  if (shard == nullptr) return nullptr;
+  const absl::MutexLock lock(&shard->mutex);
+  return shard->paths.Find(inode);
+}
+
+PathRef InodeTable::KeepPath(const Inode& inode, UniqueFd path) {
+  PathRef kept = std::make_shared<const UniqueFd>(std::move(path));
+  Shard* shard = ShardOf(inode.id());
+  if (shard == nullptr || descriptors_ == nullptr) return kept;
+  const Stamp stamp = NextStamp();
+  // Both are closed after the lock.
+  const PathRef elsewhere = MakeRoom(*shard);
+  PathRef given_up;
+  const absl::MutexLock lock(&shard->mutex);
+  // A forgotten one is never dropped from the cache again.
+  const InodeRef* found = shard->slots.Find(KeyOf(inode.id()));
+  if (found == nullptr || found->inode_ != &inode) return kept;
+  if (PathRef other = shard->paths.Find(inode)) return other;
+  given_up = shard->paths.Put(*found->inode_, kept, stamp);
+  return kept;
+}
+
+void InodeTable::AskForHandle(Shard& shard) {
+  InodeRef inode;
+  PathRef path;
+  {
+    const absl::MutexLock lock(&shard.mutex);
+    std::optional<PathCache::Entry> next = shard.paths.NextWithoutHandle();
+    if (!next) return;
+    inode = InodeRef(next->inode);
+    path = std::move(next->path);
+  }
+  FileHandle handle;
+  // One that has none, or none that fits, stays in the cache until it is forgotten.
+  if (!handle.Set(path->get()).ok()) return;
+  const absl::MutexLock lock(&shard.mutex);
+  if (inode->cached_ != 0 && !inode->has_handle()) inode.inode_->SetHandle(handle.view());
+}
+
+PathRef InodeTable::MakeRoom(Shard& wanting) {
+  if (descriptors_ == nullptr || descriptors_->cached() < descriptors_->cache_limit()) {
+    return nullptr;
+  }
+  AskForHandle(wanting);
+  {
+    const absl::MutexLock lock(&wanting.mutex);
+    if (wanting.paths.size() != 0) return nullptr;
+  }
+  // With room for fewer than there are shards it may take several.
+  for (uint32_t tries = 0; tries < kShards; ++tries) {
+    const uint32_t index = next_victim_.fetch_add(1, std::memory_order_relaxed) % kShards;
+    AskForHandle(shards_[index]);
+    const absl::MutexLock lock(&shards_[index].mutex);
+    if (PathRef path = shards_[index].paths.DropUnused()) return path;
+  }
+  return nullptr;
+}
+
+void InodeTable::DropPaths() {
+  for (Shard& shard : shards_) {
+    for (size_t left = 1; left != 0;) {
+      AskForHandle(shard);
+      PathRef path;  // Closed after the lock.
+      const absl::MutexLock lock(&shard.mutex);
+      path = shard.paths.DropAny();
+      left = path == nullptr ? 0 : shard.paths.size();
+    }
+  }
+}
+
+bool InodeTable::Knows(const InodeIdentity& identity) {
+  Shard& shard = shards_[ShardIndexOf(identity)];
+  const absl::MutexLock lock(&shard.mutex);
+  return shard.by_key.contains(identity);
+}
+
+InodeRef InodeTable::FindAndCount(const InodeKey& key, mode_t type, Stamp before) {
+  // The root's descriptor was there before any stamp.
+  if (key.identity == root_->identity()) return root_;
+  Shard& shard = shards_[ShardIndexOf(key.identity)];
+  const absl::MutexLock lock(&shard.mutex);
+  if (!key.handle) return shard.FindPinned(key.identity, type, before);
+  const auto found = shard.by_key.find(key);
+  if (found == shard.by_key.end()) return InodeRef();
+  Inode* inode = *found;
+  if (inode->stamp_ > before || inode->type_ != (type & S_IFMT)) return InodeRef();
+  ++inode->lookups_;
+  return InodeRef(inode);
+}
+
+ErrnoOr<InodeRef> InodeTable::InsertOrFind(InodeParts parts) {
+  if (parts.key.identity == root_->identity()) return root_;
+  const uint32_t index = ShardIndexOf(parts.key.identity);
+  Shard& shard = shards_[index];
+  // Declared before the lock, so that what isn't used is closed after it is dropped.
+  PathRef spare, elsewhere;
+  if (parts.spare) {
+    spare = std::make_shared<const UniqueFd>(std::move(parts.spare));
+    elsewhere = MakeRoom(shard);
+  }
+  InodeRef fresh(Inode::New(std::move(parts)));
+  fresh.inode_->stamp_ = NextStamp();
+  fresh.inode_->lookups_ = 1;
+
+  // Before the lock, because it may log.
+  InodeBudget::Share taken(budget_);
+  const absl::MutexLock lock(&shard.mutex);
+  // Another thread may have been faster: one file must not get two node ids.
+  const auto known = shard.by_key.find(fresh->key());
+  if (known != shard.by_key.end()) {
+    Inode* inode = *known;
+    if (inode->type_ == fresh->type_) {
+      ++inode->lookups_;
+      if (spare != nullptr && !inode->has_descriptor() && inode->cached_ == 0) {
+        spare = shard.paths.Put(*inode, std::move(spare), fresh->stamp_);
+      }
+      const InodeKey key = fresh->key();
+      if (key.handle && !inode->has_handle()) inode->SetHandle(*key.handle);
+      return InodeRef(inode);
+    }
+    // A filesystem has given a handle away twice; generations are 32 bits, so a guest may get there
+    // by trying. The old file is gone, and the new one must not be taken for a file of its type:
+    // what was a regular file could be opened, and be the host's device. The old one keeps its node
+    // id, and isn't found any more.
+    shard.by_key.erase(known);
+  }
+  if (!taken) return Errno(ENFILE);
+  POSTERN_RETURN_IF_ERROR(Insert(shard, index, fresh));
+  taken.Keep();  // Until Forget().
+  if (spare != nullptr) {
+    spare = shard.paths.Put(*fresh.inode_, std::move(spare), fresh->stamp_);
+  }
+  return fresh;
+}
+
+ErrnoOr<InodeRef> InodeTable::InsertOrFindPinned(InodeParts& parts) {
+  const InodeIdentity identity = parts.key.identity;
+  if (identity == root_->identity()) return root_;
+  if (descriptors_ == nullptr || descriptors_->cached() >= descriptors_->cache_limit()) {
+    return InodeRef();
+  }
+  // As in InsertOrFind().
+  const uint32_t index = ShardIndexOf(identity);
+  Shard& shard = shards_[index];
+  auto spare = std::make_shared<UniqueFd>(std::move(parts.spare));
+  PathRef given_up;
+  InodeRef fresh(Inode::New({.key = parts.key,
+                             .type = parts.type,
+                             .path = {},
+                             .mount = parts.mount,
+                             .spare = UniqueFd(),
+                             .handle_room = parts.handle_room}));
+  fresh.inode_->stamp_ = NextStamp();
+  fresh.inode_->lookups_ = 1;
+  InodeBudget::Share taken(budget_);
+  const absl::MutexLock lock(&shard.mutex);
+  if (InodeRef known = shard.FindPinned(identity, parts.type, kWhileOpen)) return known;
+  // One that isn't pinned: this file, or one that had its number.
+  const bool unclear = shard.by_key.contains(identity);
+  if (!unclear && !taken) return Errno(ENFILE);
+  if (!unclear) given_up = shard.paths.Put(*fresh.inode_, spare, fresh->stamp_);
+  if (fresh->cached_ == 0) {
+    given_up = nullptr;  // `spare` itself, if anything.
+    parts.spare = std::move(*spare);
+    return InodeRef();
+  }
+  const ErrnoOrVoid inserted = Insert(shard, index, fresh);
+  if (!inserted.ok()) {
+    shard.paths.Drop(*fresh.inode_);  // `spare` keeps it open until after the lock.
+    return inserted.error();
+  }
+  taken.Keep();
+  return fresh;
+}
+
+ErrnoOrVoid InodeTable::Insert(Shard& shard, uint32_t shard_index, const InodeRef& fresh) {
+  const auto key = shard.slots.Insert(fresh);
+  if (!key) return Errno(ENFILE);
+  fresh.inode_->id_ = MakeId(shard_index, *key);
+  shard.by_key.insert(fresh.inode_);
+  return {};
+}
+
+void InodeTable::Forget(NodeId id, uint64_t count) {
+  Shard* shard = ShardOf(id);
+  if (shard == nullptr) return;  // The root among others: it is pinned.
+  InodeRef dropped;              // Closed after the lock, as is its descriptor in the cache.
+  PathRef path;
+  const absl::MutexLock lock(&shard->mutex);
+  const SlotKey key = KeyOf(id);
+  const InodeRef* found = shard->slots.Find(key);
+  if (found == nullptr) return;
+  Inode* inode = found->inode_;
+  if (count < inode->lookups_) {
+    inode->lookups_ -= count;
+    return;
+  }
+  // From here on nothing finds it: a count that has reached zero is never raised again.
+  shard->by_key.erase(inode);
+  path = shard->paths.Drop(*inode);
+  dropped = shard->slots.Remove(key);
+  if (budget_ != nullptr) budget_->GiveBack(1);
+}
+
+size_t InodeTable::size() const {
+  size_t sum = 0;
+  for (const Shard& shard : shards_) {
+    const absl::MutexLock lock(&shard.mutex);
+    sum += shard.slots.used();
+  }
+  return sum;
+}
+
+uint64_t InodeTable::LookupCountForTest(NodeId id) {
+  Shard* shard = ShardOf(id);
+  if (shard == nullptr) return 0;
+  const absl::MutexLock lock(&shard->mutex);
+  const InodeRef* found = shard->slots.Find(KeyOf(id));
+  return found == nullptr ? 0 : found->inode_->lookups_;
+}
+
+}  // namespace postern

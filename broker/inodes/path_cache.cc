@@ -1,0 +1,80 @@
+#include "broker/inodes/path_cache.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace postern {
+namespace {
+
+// Who wants a place asks for one handle if one is missing among so many.
+constexpr size_t kLookAhead = 8;
+
+}  // namespace
+
+PathRef PathCache::Find(const Inode& inode) {
+  if (inode.cached_ == 0) return nullptr;
+  Place& place = places_[inode.cached_ - 1];
+  place.used = true;
+  return place.path;
+}
+
+PathRef PathCache::Put(Inode& inode, PathRef path, uint64_t stamp) {
+  if (places_.size() < max_places_) {
+    if (DescriptorBudget::Share share = budget_->TakeCached()) {
+      // Not used yet: a walk through many files doesn't drive out what is used again and again.
+      places_.push_back({&inode, std::move(path), stamp, std::move(share), /*used=*/false});
+      inode.cached_ = static_cast<uint32_t>(places_.size());
+      return nullptr;
+    }
+  }
+  Place* const victim = NextVictim(/*rounds=*/1);
+  if (victim == nullptr) return path;
+  Place& place = *victim;
+  inode.cached_ = std::exchange(place.inode->cached_, 0);
+  place.inode = &inode;
+  place.stamp = stamp;
+  place.used = false;
+  return std::exchange(place.path, std::move(path));
+}
+
+PathCache::Place* PathCache::NextVictim(size_t rounds) {
+  for (size_t i = 0; i < rounds * places_.size(); ++i) {
+    if (hand_ >= places_.size()) hand_ = 0;
+    Place& place = places_[hand_++];
+    if (!std::exchange(place.used, false) && place.inode->has_handle()) return &place;
+  }
+  return nullptr;
+}
+
+std::optional<PathCache::Entry> PathCache::NextWithoutHandle() {
+  for (size_t i = 0; i < std::min(kLookAhead, places_.size()); ++i) {
+    if (handle_hand_ >= places_.size()) handle_hand_ = 0;
+    const Place& place = places_[handle_hand_++];
+    if (!place.inode->has_handle()) return Entry{place.inode, place.path};
+  }
+  return std::nullopt;
+}
+
+PathRef PathCache::Drop(Inode& inode) {
+  if (inode.cached_ == 0) return nullptr;
+  Place& place = places_[std::exchange(inode.cached_, 0) - 1];
+  PathRef path = std::move(place.path);
+  if (&place != &places_.back()) {
+    places_.back().inode->cached_ = static_cast<uint32_t>(&place - places_.data()) + 1;
+    place = std::move(places_.back());
+  }
+  places_.pop_back();
+  return path;
+}
+
+PathRef PathCache::DropUnused() {
+  Place* const victim = NextVictim(/*rounds=*/1);
+  return victim == nullptr ? nullptr : Drop(*victim->inode);
+}
+
+PathRef PathCache::DropAny() {
+  Place* const victim = NextVictim(/*rounds=*/2);
+  return victim == nullptr ? nullptr : Drop(*victim->inode);
+}
+
+}  // namespace postern

@@ -1,0 +1,219 @@
+#include "broker/operations/file_operations.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "broker/identity/attributes.h"
+#include "broker/identity/thread_state.h"
+#include "broker/inodes/file_status.h"
+#include "broker/operations/caller.h"
+#include "broker/operations/extended_attributes.h"
+#include "broker/operations/lookup.h"
+#include "broker/operations/open_flags.h"
+#include "common/path_component.h"
+
+namespace postern::operations {
+namespace {
+
+// Whether what is opened with these flags can change through the descriptor, or by the opening.
+bool IsForWriting(int flags) { return (flags & (O_ACCMODE | O_TRUNC)) != O_RDONLY; }
+
+// Puts an open file into the table and its descriptor into the reply. `mode` is the file's, once it
+// was open.
+ErrnoOrVoid AnswerOpened(OperationContext& context, const Inode& inode, int flags, uint32_t mode,
+                         BudgetedFd fd, rpc::OpenedFile& opened) {
+  const StallTable::Traits traits = context.filesystem.stalls().Of(fd.fd.get(), inode.identity());
+  opened.set_may_stall(traits.may_stall);
+  opened.set_in_memory(traits.in_memory);
+  // O_TRUNC has been done, and must not be done again by whoever reopens the file.
+  auto file = std::make_shared<OpenFile>(inode.id(), OpenFile::Kind::kFile,
+                                         static_cast<uint32_t>(flags & ~O_TRUNC), std::move(fd));
+  file->set_may_stall(traits.may_stall);
+  POSTERN_ASSIGN_OR_RETURN(const OpenFileId id, context.session.open_files.Insert(file));
+  context.reply_file = std::move(file);
+  opened.set_open_file_id(id.value());
+  opened.set_has_set_id_bits((mode & (S_ISUID | S_ISGID)) != 0);
+  return {};
+}
+
+// `status`, if it isn't null, becomes what the file is once it is open.
+ErrnoOrVoid OpenInode(OperationContext& context, const PinnedInode& pinned, int flags,
+                      bool kill_privileges, struct statx* status, rpc::OpenedFile& opened) {
+  const Inode& inode = *pinned.inode;
+  if (!S_ISREG(inode.type())) return Errno(EBADF);
+  BudgetedFd fd;
+  POSTERN_ASSIGN_OR_RETURN(fd.share, context.filesystem.budget().Take());
+  {
+    // Only O_TRUNC takes set-id bits away.
+    const ScopedNoFsetid guard(context.filesystem.credentials(),
+                               kill_privileges && (flags & O_TRUNC) != 0);
+    POSTERN_ASSIGN_OR_RETURN(fd.fd, Reopen(context, pinned, flags));
+  }
+  // What the worker writes from here on isn't seen here: a capability that the kernel doesn't know
+  // of goes when the file is opened for writing. The guest that sets one afterwards and writes
+  // through the same open file keeps it.
+  if (IsForWriting(flags)) {
+    POSTERN_RETURN_IF_ERROR(DropCapability(context, inode.type(), fd.fd.get()));
+  }
+  // Set-id bits concern writes only. Who reads is spared the call.
+  uint32_t mode = 0;
+  if (status != nullptr || IsForWriting(flags)) {
+    struct statx own;
+    if (status == nullptr) status = &own;
+    POSTERN_RETURN_IF_ERROR(StatDescriptor(fd.fd.get(), *status));
+    mode = status->stx_mode;
+  }
+  return AnswerOpened(context, inode, flags, mode, std::move(fd), opened);
+}
+
+// CREATE of a name that exists already: LOOKUP and OPEN.
+ErrnoOrVoid OpenExisting(OperationContext& context, const PinnedInode& parent,
+                         const PathComponent& name, int flags, bool kill_privileges,
+                         rpc::CreatedFile& created) {
+  struct statx status;
+  POSTERN_ASSIGN_OR_RETURN(const InodeRef inode,
+                           LookUp(context, parent, name, status, Expect::kNew));
+  const auto open = [&]() -> ErrnoOrVoid {
+    POSTERN_ASSIGN_OR_RETURN(InodeDescriptor path, OpenPath(context, *inode));
+    return OpenInode(context, {inode, std::move(path)}, flags, kill_privileges, &status,
+                     *created.mutable_opened());
+  };
+  const ErrnoOrVoid opened = open();
+  if (!opened.ok()) {
+    UndoLookUp(context, inode);
+    return opened;
+  }
+  FillEntry(parent.inode->identity(), *inode, status, context.filesystem.ids(),
+            *created.mutable_entry());
+  return {};
+}
+
+// EROFS if `name` isn't there to be opened instead of made.
+ErrnoOrVoid CheckExists(const PinnedInode& parent, const PathComponent& name) {
+  struct statx status;
+  const ErrnoOrVoid found = StatName(parent.fd(), name, status);
+  return !found.ok() && found.error() == Errno(ENOENT) ? ErrnoOrVoid(Errno(EROFS)) : found;
+}
+
+// Answers a new file that `file` is open on. The entry is that of the file itself: its name may
+// mean another one by now. `path` is a share of the budget, still without a descriptor.
+ErrnoOrVoid AnswerCreated(OperationContext& context, const PinnedInode& parent, int flags,
+                          BudgetedFd file, BudgetedFd path, bool has_name,
+                          rpc::CreatedFile& created) {
+  struct statx status;
+  const auto add = [&]() -> ErrnoOr<InodeRef> {
+    if (has_name) {
+      return AddOpened(context, *parent.inode, file.fd.get(), std::move(path.share), status);
+    }
+    POSTERN_ASSIGN_OR_RETURN(path.fd, context.filesystem.proc_fd().OpenPath(file.fd.get()));
+    return AddInode(context, *parent.inode, std::move(path), status, /*keep_descriptor=*/true);
+  };
+  POSTERN_ASSIGN_OR_RETURN(const InodeRef inode, add());
+  const ErrnoOrVoid opened = AnswerOpened(context, *inode, flags, status.stx_mode, std::move(file),
+                                          *created.mutable_opened());
+  if (!opened.ok()) {
+    UndoLookUp(context, inode);
+    return opened;
+  }
+  FillEntry(parent.inode->identity(), *inode, status, context.filesystem.ids(),
+            *created.mutable_entry());
+  return {};
+}
+
+}  // namespace
+
+ErrnoOrVoid Open(OperationContext& context, const rpc::OpenRequest& request, rpc::Reply& reply) {
+  POSTERN_ASSIGN_OR_RETURN(const int flags,
+                           FileOpenFlags(request.flags(), context.filesystem.options()));
+  POSTERN_ASSIGN_OR_RETURN(const PinnedInode inode, Pin(context, NodeId(request.node_id())));
+  return OpenInode(context, inode, flags, request.kill_privileges(), /*status=*/nullptr,
+                   *reply.mutable_opened());
+}
+
+ErrnoOrVoid Create(OperationContext& context, const rpc::CreateRequest& request,
+                   rpc::Reply& reply) {
+  POSTERN_ASSIGN_OR_RETURN(const PathComponent name, PathComponent::Parse(request.name()));
+  POSTERN_RETURN_IF_ERROR(CheckSecurityContext(context, request.has_security_context()));
+  POSTERN_ASSIGN_OR_RETURN(const PinnedInode parent, Pin(context, NodeId(request.parent())));
+  const bool readonly = context.filesystem.options().readonly;
+  if (readonly) POSTERN_RETURN_IF_ERROR(CheckExists(parent, name));
+  POSTERN_ASSIGN_OR_RETURN(int flags, FileOpenFlags(request.flags(), context.filesystem.options()));
+  flags &= ~O_DIRECTORY;
+  rpc::CreatedFile& created = *reply.mutable_created();
+  if (readonly) return OpenExisting(context, parent, name, flags, false, created);
+  // Both shares first: with the budget used up nothing must have been made.
+  BudgetedFd file, path;
+  POSTERN_ASSIGN_OR_RETURN(file.share, context.filesystem.budget().Take());
+  POSTERN_ASSIGN_OR_RETURN(path.share,
+                           context.filesystem.budget().Take(DescriptorBudget::Kind::kInode));
+  {
+    POSTERN_ASSIGN_OR_RETURN(const ScopedCredentials guard, ActAs(context, request.credentials()));
+    const ScopedUmask mask(ServesAcls(context), request.umask());
+    ErrnoOr<UniqueFd> made =
+        OpenBeneath(parent.fd(), name, flags | O_CREAT | O_EXCL, request.mode() & 07777);
+    if (!made.ok() && (made.error() != Errno(EEXIST) || (request.flags() & O_EXCL) != 0)) {
+      return made.error();
+    }
+    if (made.ok()) file.fd = std::move(*made);
+  }
+  if (!file.fd) {
+    file = {};
+    path = {};
+    return OpenExisting(context, parent, name, flags, request.kill_privileges(), created);
+  }
+  if (request.has_security_context()) {
+    const ErrnoOrVoid labelled =
+        SetSecurityContext(context, request.security_context(), file.fd.get());
+    if (!labelled.ok()) {
+      (void)unlinkat(parent.fd(), name.c_str(), 0);
+      return labelled;
+    }
+  }
+  return AnswerCreated(context, parent, flags, std::move(file), std::move(path), /*has_name=*/true,
+                       created);
+}
+
+ErrnoOrVoid CreateTemporaryFile(OperationContext& context,
+                                const rpc::CreateTemporaryFileRequest& request, rpc::Reply& reply) {
+  POSTERN_RETURN_IF_ERROR(CheckSecurityContext(context, request.has_security_context()));
+  POSTERN_ASSIGN_OR_RETURN(int flags, FileOpenFlags(request.flags(), context.filesystem.options()));
+  flags &= ~(O_DIRECTORY | O_TRUNC);
+  POSTERN_ASSIGN_OR_RETURN(const PinnedInode parent, Pin(context, NodeId(request.parent())));
+  BudgetedFd file, path;
+  POSTERN_ASSIGN_OR_RETURN(file.share, context.filesystem.budget().Take());
+  POSTERN_ASSIGN_OR_RETURN(path.share,
+                           context.filesystem.budget().Take(DescriptorBudget::Kind::kInode));
+  {
+    POSTERN_ASSIGN_OR_RETURN(const ScopedCredentials guard, ActAs(context, request.credentials()));
+    const ScopedUmask mask(ServesAcls(context), request.umask());
+    // "." of an O_PATH descriptor is the directory itself, or ENOTDIR. O_EXCL means here that the
+    // file never gets a name.
+    const int exclusive = static_cast<int>(request.flags() & O_EXCL);
+    file.fd.Reset(openat(parent.fd(), ".", flags | exclusive | O_TMPFILE | O_CLOEXEC,
+                         request.mode() & 07777));
+    if (!file.fd) return Errno::Last();
+  }
+  if (request.has_security_context()) {
+    POSTERN_RETURN_IF_ERROR(SetSecurityContext(context, request.security_context(), file.fd.get()));
+  }
+  return AnswerCreated(context, parent, flags, std::move(file), std::move(path), /*has_name=*/false,
+                       *reply.mutable_created());
+}
+
+ErrnoOrVoid Release(OperationContext& context, const rpc::ReleaseRequest& request, rpc::Reply&) {
+  POSTERN_ASSIGN_OR_RETURN(
+      const OpenFileRef file,
+      context.session.open_files.Remove(OpenFileId(request.open_file_id()),
+                                        NodeId(request.node_id()), OpenFile::Kind::kFile));
+  if (file->may_stall() && context.before_slow != nullptr) (*context.before_slow)();
+  return {};  // The file is closed with its last reference, most likely here.
+}
+
+ErrnoOrVoid SyncFilesystem(OperationContext& context, const rpc::SyncFilesystemRequest& request,
+                           rpc::Reply&) {
+  POSTERN_ASSIGN_OR_RETURN(const PinnedInode inode, Pin(context, NodeId(request.node_id())));
+  POSTERN_ASSIGN_OR_RETURN(const UniqueFd fd, Reopen(context, inode, O_RDONLY | O_NONBLOCK));
+  return CheckSyscall(syncfs(fd.get()));
+}
+
+}  // namespace postern::operations

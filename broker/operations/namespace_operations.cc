@@ -1,0 +1,192 @@
+#include "broker/operations/namespace_operations.h"
+
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <linux/limits.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "broker/identity/attributes.h"
+#include "broker/identity/thread_state.h"
+#include "broker/inodes/file_status.h"
+#include "broker/operations/caller.h"
+#include "broker/operations/extended_attributes.h"
+#include "broker/operations/lookup.h"
+#include "common/path_component.h"
+
+namespace postern::operations {
+namespace {
+
+constexpr uint32_t kPermissionBits = 07777;
+
+ErrnoOrVoid AnswerEntry(OperationContext& context, const PinnedInode& parent,
+                        const PathComponent& name, Expect expect, rpc::Reply& reply) {
+  struct statx status;
+  POSTERN_ASSIGN_OR_RETURN(const InodeRef inode, LookUp(context, parent, name, status, expect));
+  FillEntry(parent.inode->identity(), *inode, status, context.filesystem.ids(),
+            *reply.mutable_entry());
+  return {};
+}
+
+// Labels the object of `name`, which has just been made, and answers its entry.
+ErrnoOrVoid AnswerLabelled(OperationContext& context, const PinnedInode& parent,
+                           const PathComponent& name, const rpc::SecurityContext& security,
+                           mode_t type, rpc::Reply& reply) {
+  struct statx status;
+  POSTERN_ASSIGN_OR_RETURN(const InodeRef inode,
+                           LookUp(context, parent, name, status, Expect::kNew));
+  const auto label = [&]() -> ErrnoOrVoid {
+    // Somebody else who may write to the directory can have exchanged the object for another one's
+    // name: that one doesn't get a label which was meant for a new object.
+    const bool sole = S_ISDIR(type) || status.stx_nlink == 1;
+    if (inode->type() != (type & S_IFMT) || !sole) return Errno(ESTALE);
+    POSTERN_ASSIGN_OR_RETURN(const InodeDescriptor path, OpenPath(context, *inode));
+    POSTERN_RETURN_IF_ERROR(SetSecurityContext(context, security, path.get()));
+    return StatDescriptor(path.get(), status);
+  };
+  const ErrnoOrVoid labelled = label();
+  if (!labelled.ok()) {
+    UndoLookUp(context, inode);
+    return labelled;
+  }
+  FillEntry(parent.inode->identity(), *inode, status, context.filesystem.ids(),
+            *reply.mutable_entry());
+  return {};
+}
+
+// The end of each request that has made an object of `type`. If it is to have a security context
+// and can't have it, it goes again: nobody must find it without.
+template <typename Request>
+ErrnoOrVoid AnswerMade(OperationContext& context, const PinnedInode& parent,
+                       const PathComponent& name, const Request& request, mode_t type,
+                       rpc::Reply& reply) {
+  if (!request.has_security_context()) {
+    return AnswerEntry(context, parent, name, Expect::kNew, reply);
+  }
+  const ErrnoOrVoid answered =
+      AnswerLabelled(context, parent, name, request.security_context(), type, reply);
+  if (!answered.ok() && answered.error() != Errno(ESTALE)) {
+    (void)unlinkat(parent.fd(), name.c_str(), S_ISDIR(type) ? AT_REMOVEDIR : 0);
+  }
+  return answered;
+}
+
+ErrnoOrVoid Remove(OperationContext& context, uint64_t parent_id, const std::string& bytes,
+                   int flags) {
+  POSTERN_ASSIGN_OR_RETURN(const PathComponent name, PathComponent::Parse(bytes));
+  POSTERN_ASSIGN_OR_RETURN(const PinnedInode parent, Pin(context, NodeId(parent_id)));
+  return CheckSyscall(unlinkat(parent.fd(), name.c_str(), flags));
+}
+
+}  // namespace
+
+ErrnoOrVoid Lookup(OperationContext& context, const rpc::LookupRequest& request,
+                   rpc::Reply& reply) {
+  POSTERN_ASSIGN_OR_RETURN(const PathComponent name, PathComponent::Parse(request.name()));
+  POSTERN_ASSIGN_OR_RETURN(const PinnedInode parent, Pin(context, NodeId(request.parent())));
+  return AnswerEntry(context, parent, name, ExpectFromLast(context), reply);
+}
+
+ErrnoOrVoid Forget(OperationContext& context, const rpc::ForgetRequest& request, rpc::Reply&) {
+  for (const rpc::ForgetRequest::Item& item : request.items()) {
+    context.session.inodes.Forget(NodeId(item.node_id()), item.count());
+  }
+  return {};
+}
+
+ErrnoOrVoid MakeNode(OperationContext& context, const rpc::MakeNodeRequest& request,
+                     rpc::Reply& reply) {
+  POSTERN_ASSIGN_OR_RETURN(const PathComponent name, PathComponent::Parse(request.name()));
+  if (S_ISDIR(request.mode())) return Errno(EPERM);  // As mknod(2).
+  const mode_t type = (request.mode() & S_IFMT) == 0 ? S_IFREG : request.mode() & S_IFMT;
+  // What the kernel's device numbers have room for (new_encode_dev): beyond, another device would
+  // be made.
+  if (request.rdev_major() > 0xfff || request.rdev_minor() > 0xfffff) return Errno(EINVAL);
+  POSTERN_RETURN_IF_ERROR(CheckSecurityContext(context, request.has_security_context()));
+  POSTERN_ASSIGN_OR_RETURN(const PinnedInode parent, Pin(context, NodeId(request.parent())));
+  {
+    POSTERN_ASSIGN_OR_RETURN(const ScopedCredentials guard, ActAs(context, request.credentials()));
+    const ScopedUmask mask(ServesAcls(context), request.umask());
+    POSTERN_RETURN_IF_ERROR(
+        CheckSyscall(mknodat(parent.fd(), name.c_str(), request.mode() & (S_IFMT | kPermissionBits),
+                             makedev(request.rdev_major(), request.rdev_minor()))));
+  }
+  return AnswerMade(context, parent, name, request, type, reply);
+}
+
+ErrnoOrVoid MakeDirectory(OperationContext& context, const rpc::MakeDirectoryRequest& request,
+                          rpc::Reply& reply) {
+  POSTERN_ASSIGN_OR_RETURN(const PathComponent name, PathComponent::Parse(request.name()));
+  POSTERN_RETURN_IF_ERROR(CheckSecurityContext(context, request.has_security_context()));
+  POSTERN_ASSIGN_OR_RETURN(const PinnedInode parent, Pin(context, NodeId(request.parent())));
+  {
+    POSTERN_ASSIGN_OR_RETURN(const ScopedCredentials guard, ActAs(context, request.credentials()));
+    const ScopedUmask mask(ServesAcls(context), request.umask());
+    POSTERN_RETURN_IF_ERROR(
+        CheckSyscall(mkdirat(parent.fd(), name.c_str(), request.mode() & kPermissionBits)));
+  }
+  return AnswerMade(context, parent, name, request, S_IFDIR, reply);
+}
+
+ErrnoOrVoid Symlink(OperationContext& context, const rpc::SymlinkRequest& request,
+                    rpc::Reply& reply) {
+  POSTERN_ASSIGN_OR_RETURN(const PathComponent name, PathComponent::Parse(request.name()));
+  POSTERN_RETURN_IF_ERROR(CheckSecurityContext(context, request.has_security_context()));
+  POSTERN_ASSIGN_OR_RETURN(const PinnedInode parent, Pin(context, NodeId(request.parent())));
+  {
+    POSTERN_ASSIGN_OR_RETURN(const ScopedCredentials guard, ActAs(context, request.credentials()));
+    // The target may be anything: nobody follows it on this side.
+    POSTERN_RETURN_IF_ERROR(
+        CheckSyscall(symlinkat(request.target().c_str(), parent.fd(), name.c_str())));
+  }
+  return AnswerMade(context, parent, name, request, S_IFLNK, reply);
+}
+
+ErrnoOrVoid Unlink(OperationContext& context, const rpc::UnlinkRequest& request, rpc::Reply&) {
+  return Remove(context, request.parent(), request.name(), 0);
+}
+
+ErrnoOrVoid RemoveDirectory(OperationContext& context, const rpc::RemoveDirectoryRequest& request,
+                            rpc::Reply&) {
+  return Remove(context, request.parent(), request.name(), AT_REMOVEDIR);
+}
+
+ErrnoOrVoid Rename(OperationContext& context, const rpc::RenameRequest& request, rpc::Reply&) {
+  POSTERN_ASSIGN_OR_RETURN(const PathComponent old_name, PathComponent::Parse(request.old_name()));
+  POSTERN_ASSIGN_OR_RETURN(const PathComponent new_name, PathComponent::Parse(request.new_name()));
+  POSTERN_ASSIGN_OR_RETURN(const PinnedInode old_parent,
+                           Pin(context, NodeId(request.old_parent())));
+  POSTERN_ASSIGN_OR_RETURN(const PinnedInode new_parent,
+                           Pin(context, NodeId(request.new_parent())));
+  const unsigned flags = request.flags() & (RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT);
+  return CheckSyscall(
+      renameat2(old_parent.fd(), old_name.c_str(), new_parent.fd(), new_name.c_str(), flags));
+}
+
+ErrnoOrVoid Link(OperationContext& context, const rpc::LinkRequest& request, rpc::Reply& reply) {
+  POSTERN_ASSIGN_OR_RETURN(const PathComponent name, PathComponent::Parse(request.new_name()));
+  POSTERN_ASSIGN_OR_RETURN(const PinnedInode inode, Pin(context, NodeId(request.node_id())));
+  POSTERN_ASSIGN_OR_RETURN(const PinnedInode parent, Pin(context, NodeId(request.new_parent())));
+  // AT_SYMLINK_FOLLOW follows the magic link only: if the inode is a symlink it gets the new name
+  // itself. AT_EMPTY_PATH would do without /proc, but needs CAP_DAC_READ_SEARCH.
+  POSTERN_RETURN_IF_ERROR(CheckSyscall(linkat(context.filesystem.proc_fd().directory(),
+                                              DescriptorName(inode.fd()).c_str(), parent.fd(),
+                                              name.c_str(), AT_SYMLINK_FOLLOW)));
+  return AnswerEntry(context, parent, name, Expect::kKnown, reply);
+}
+
+ErrnoOrVoid ReadLink(OperationContext& context, const rpc::ReadLinkRequest& request,
+                     rpc::Reply& reply) {
+  POSTERN_ASSIGN_OR_RETURN(const PinnedInode inode, Pin(context, NodeId(request.node_id())));
+  // Linux gives ENOENT for an empty path on anything else.
+  if (!S_ISLNK(inode.inode->type())) return Errno(EINVAL);
+  char target[PATH_MAX];
+  const ssize_t size = readlinkat(inode.fd(), "", target, sizeof(target));
+  if (size < 0) return Errno::Last();
+  reply.mutable_link_target()->assign(target, static_cast<size_t>(size));
+  return {};
+}
+
+}  // namespace postern::operations

@@ -1,0 +1,123 @@
+// The message channel between worker and broker: Channel's messages, through shared memory where
+// that serves.
+#ifndef POSTERN_COMMON_RPC_RPC_CHANNEL_H_
+#define POSTERN_COMMON_RPC_RPC_CHANNEL_H_
+
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "common/errno_or.h"
+#include "common/event_fd.h"
+#include "common/rpc/channel.h"
+#include "common/rpc/message_ring.h"
+#include "common/unique_fd.h"
+
+namespace postern {
+
+// Messages without descriptors that aren't large go through a ring in shared memory, which spares
+// the kernel's copies and most of its calls; all others go over the socket, and so does everything
+// if there is no shared memory. Messages arrive in the order in which they were sent. As for
+// Channel, one thread at a time receives and one sends, and the peer is not trusted.
+class RpcChannel {
+ public:
+  // Which of the two ends.
+  enum class End { kWorker, kBroker };
+
+  // What an end is made of, as it is handed to another process.
+  static constexpr size_t kDescriptors = 4;
+  struct Parts {
+    UniqueFd socket;
+    UniqueFd memory;         // Of both ends.
+    UniqueFd doorbell;       // Rung for this end.
+    UniqueFd peer_doorbell;  // Rung by this end.
+  };
+
+  // The socket alone.
+  RpcChannel(Channel socket);  // NOLINT: a channel is one.
+  // Maps the memory.
+  static ErrnoOr<RpcChannel> Open(Parts parts, End end);
+  // Adds `parts` to descriptors for a message, and takes them out of what has been received: the
+  // first kDescriptors of it.
+  static void Append(Parts parts, std::vector<UniqueFd>& descriptors);
+  static Parts TakeParts(std::span<UniqueFd> descriptors);
+  // Both ends, the worker's first.
+  static ErrnoOr<std::pair<Parts, Parts>> CreatePair();
+
+  RpcChannel(RpcChannel&&) noexcept = default;
+  RpcChannel& operator=(RpcChannel&&) noexcept = default;
+  ~RpcChannel() = default;
+
+  // How long kBlock waits at the most. Call it before the jail is closed.
+  ErrnoOrVoid SetReceiveTimeout(std::chrono::microseconds timeout);
+
+  // As Channel's. ECONNRESET is only noticed when PeerHasHungUp() has been called, if there is
+  // shared memory. EBADMSG: also a ring that makes no sense.
+  ErrnoOr<ReceivedMessage> Receive(size_t max_descriptors, Channel::Wait wait,
+                                   Channel::Loss loss = Channel::Loss::kRefuse);
+  ErrnoOrVoid Send(std::span<const std::byte> bytes, std::span<const int> descriptors = {},
+                   Channel::Wait wait = Channel::Wait::kBlock);
+
+  // Whether Receive() may find something. Always, without shared memory: only the socket knows.
+  bool MayHaveMessage() const { return rings_ == nullptr || rings_->in.MayHaveMessage(); }
+
+  // So says the socket: the next Receive() looks there even if nothing is announced. Not earlier:
+  // what lies there unannounced comes after what the peer is yet to write into the ring.
+  void PeerHasHungUp() { look_at_socket_ = true; }
+
+  // Before sleeping anywhere else than in Receive(): false if there may be a message already. Any
+  // thread.
+  bool PrepareToSleep() { return rings_ == nullptr || rings_->in.PrepareToSleep(); }
+  // After it. Any thread.
+  void Awake() {
+    if (rings_ != nullptr) rings_->in.Awake();
+  }
+
+  bool has_memory() const { return rings_ != nullptr; }
+  // To poll while the doorbell is prepared for; null without shared memory.
+  const EventFd* doorbell() const { return rings_ == nullptr ? nullptr : &*rings_->doorbell; }
+  // Gives it away, for who has use for one of his own.
+  EventFd TakeDoorbell() { return *std::move(rings_->doorbell); }
+  // The socket.
+  int fd() const { return socket_.fd(); }
+
+ private:
+  struct Memory {
+    std::array<MessageRingMemory, 2> rings;  // To the broker, to the worker.
+  };
+  struct Rings {
+    Rings(Memory* mapped, End end, EventFd own, EventFd peer)
+        : memory(mapped),
+          in(&mapped->rings[end == End::kBroker ? 0 : 1]),
+          out(&mapped->rings[end == End::kBroker ? 1 : 0]),
+          doorbell(std::move(own)),
+          peer_doorbell(std::move(peer)),
+          buffer(std::make_unique<std::byte[]>(MessageRingWriter::kMaxBytes)) {}
+    Rings(const Rings&) = delete;
+    Rings& operator=(const Rings&) = delete;
+    ~Rings();
+
+    Memory* const memory;
+    MessageRingReader in;
+    MessageRingWriter out;
+    std::optional<EventFd> doorbell;
+    const EventFd peer_doorbell;
+    const std::unique_ptr<std::byte[]> buffer;  // Of what was read last.
+  };
+
+  ErrnoOr<ReceivedMessage> ReceiveNow(size_t max_descriptors, Channel::Loss loss);
+
+  Channel socket_;
+  std::unique_ptr<Rings> rings_;
+  std::chrono::microseconds timeout_{0};
+  bool look_at_socket_ = false;
+};
+
+}  // namespace postern
+
+#endif  // POSTERN_COMMON_RPC_RPC_CHANNEL_H_

@@ -1,0 +1,130 @@
+#include "sandbox/launcher/endpoint.h"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cstring>
+
+namespace postern {
+namespace {
+
+constexpr int kBacklog = 1;  // One front end; it may connect before we are ready.
+
+// Sets the umask for as long as it lives.
+class ScopedUmask {
+ public:
+  explicit ScopedUmask(mode_t mask) : old_(umask(mask)) {}
+  ~ScopedUmask() { umask(old_); }
+  ScopedUmask(const ScopedUmask&) = delete;
+  ScopedUmask& operator=(const ScopedUmask&) = delete;
+
+ private:
+  const mode_t old_;
+};
+
+absl::StatusOr<gid_t> FindGroup(const std::string& name) {
+  errno = 0;
+  const group* found = getgrnam(name.c_str());
+  if (found != nullptr) return found->gr_gid;
+  if (errno == 0) return ErrorStatus("there is no group '" + name + "'");
+  return ErrnoStatus("looking up the group '" + name + "'");
+}
+
+// poll(2) says that a connection waits, but another process with the same socket may take it first.
+absl::Status SetNonBlocking(int fd) {
+  const int flags = fcntl(fd, F_GETFL);
+  if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0) {
+    return ErrnoStatus("setting up the socket");
+  }
+  return absl::OkStatus();
+}
+
+// `path` is `name` in `directory`.
+absl::StatusOr<UniqueFd> Bind(const std::string& path, int directory, const std::string& name,
+                              mode_t mask) {
+  const std::string failure = "Error creating the socket '" + path + "'";
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof(address.sun_path)) return ErrnoStatus(failure, ENAMETOOLONG);
+  std::memcpy(address.sun_path, path.data(), path.size());
+
+  UniqueFd socket_fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!socket_fd) return ErrnoStatus(failure);
+  if (unlinkat(directory, name.c_str(), 0) < 0 && errno != ENOENT) {
+    return ErrnoStatus("Error replacing '" + path + "'");
+  }
+  const ScopedUmask scoped(mask);
+  // Safe because every sockaddr begins with the family.
+  if (bind(socket_fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) < 0) {
+    return ErrnoStatus(failure);
+  }
+  return socket_fd;
+}
+
+int IntOption(int fd, int name) {
+  int value = -1;
+  socklen_t size = sizeof(value);
+  return getsockopt(fd, SOL_SOCKET, name, &value, &size) < 0 ? -1 : value;
+}
+
+}  // namespace
+
+absl::StatusOr<Endpoint> Endpoint::Create(const std::string& path,
+                                          const std::optional<std::string>& group,
+                                          config::SeccompAction action) {
+  gid_t gid = 0;
+  if (group) {
+    POSTERN_TRY_ASSIGN(gid, FindGroup(*group));
+  }
+  POSTERN_TRY_ASSIGN(FilePlace place, OpenPlace(path));
+  Endpoint endpoint;
+  endpoint.directory_ = std::move(place.directory);
+  const int directory = endpoint.directory_.get();
+  POSTERN_TRY_ASSIGN(endpoint.pid_file_, CreatePidFile(directory, place.name + ".pid"));
+  POSTERN_TRY_ASSIGN(endpoint.listener_, Bind(path, directory, place.name, group ? 0007 : 0077));
+  POSTERN_TRY_ASSIGN(endpoint.socket_, Identify(directory, place.name));
+  if (group && fchownat(directory, place.name.c_str(), static_cast<uid_t>(-1), gid,
+                        AT_SYMLINK_NOFOLLOW) < 0) {
+    return ErrnoStatus("giving the socket to group '" + *group + "'");
+  }
+  if (listen(endpoint.listener_.get(), kBacklog) < 0) return ErrnoStatus("listening");
+  POSTERN_TRY_ASSIGN(endpoint.sweeper_, Sweeper::Start(directory, *endpoint.socket_,
+                                                       endpoint.pid_file_->file, action));
+  return endpoint;
+}
+
+absl::StatusOr<Endpoint> Endpoint::Adopt(int fd) {
+  const std::string name = "--fd " + std::to_string(fd);
+  if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0) return ErrnoStatus(name);
+  if (IntOption(fd, SO_DOMAIN) != AF_UNIX || IntOption(fd, SO_TYPE) != SOCK_STREAM ||
+      IntOption(fd, SO_ACCEPTCONN) != 1) {
+    return ErrorStatus(name + ": not a listening Unix stream socket");
+  }
+  POSTERN_TRY(SetNonBlocking(fd));
+  Endpoint endpoint;
+  endpoint.listener_.Reset(fd);
+  return endpoint;
+}
+
+Endpoint::~Endpoint() {
+  if (!directory_) return;  // Adopted, or moved from.
+  // The pid file last: it is the lock under which the socket may be touched.
+  if (socket_) RemoveIfStillThere(directory_.get(), *socket_);
+  if (pid_file_) RemoveIfStillThere(directory_.get(), pid_file_->file);
+}
+
+ErrnoOr<UniqueFd> Endpoint::AcceptOnly() {
+  UniqueFd connection(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+  if (!connection) {
+    const Errno error = Errno::Last();
+    return error == Errno(ECONNABORTED) || error == Errno(EINTR) ? Errno(EAGAIN) : error;
+  }
+  listener_.Reset();
+  return connection;
+}
+
+}  // namespace postern

@@ -1,0 +1,72 @@
+// posternd's loop from the start of its children to the end.
+#ifndef POSTERN_SANDBOX_LAUNCHER_SUPERVISOR_H_
+#define POSTERN_SANDBOX_LAUNCHER_SUPERVISOR_H_
+
+#include <array>
+#include <chrono>
+#include <optional>
+
+#include "common/unique_fd.h"
+#include "proto/config.pb.h"
+#include "sandbox/launcher/child_process.h"
+#include "sandbox/launcher/endpoint.h"
+
+namespace postern {
+
+// How posternd is to end.
+struct Outcome {
+  int status = 1;
+  int signal = 0;  // Not 0: by this signal's default action.
+};
+
+// Waits until both children are ready, then for the front end, then for whatever ends the service.
+// Trusts neither child: takes from them one fixed message each for a moment when it is due, and
+// their death. The end of the connection it sees by itself: neither a worker that is stuck in a
+// dead filesystem nor one that was taken over outlives its virtual machine.
+class Supervisor {
+ public:
+  // `signals` is a signalfd of SIGTERM, SIGHUP and SIGINT. Precondition: both children have their
+  // configuration.
+  Supervisor(ChildProcess broker, ChildProcess worker, Endpoint& endpoint, UniqueFd signals);
+
+  // Returns when both children are gone.
+  Outcome Run();
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  enum class State { kStarting, kWaiting, kServing };
+  struct Child {
+    ChildProcess process;
+    bool ready = false;
+    bool control_open = true;
+  };
+
+  // Each returns the outcome if there is one.
+  std::optional<Outcome> WaitAndHandle();
+  std::optional<Outcome> HandleSignal();
+  std::optional<Outcome> HandleMessage(Child& child);
+  std::optional<Outcome> HandleState(Child& child, config::ChildStatus::State state);
+  std::optional<Outcome> HandleDeath(Child& child);
+  std::optional<Outcome> HandleConnection();
+  void HandleHangUp();
+  Outcome HandleTimeout();
+  Outcome FrontEndGone();
+
+  bool IsWorker(const Child& child) const { return &child == &children_[1]; }
+  void AdoptCgroups();
+
+  std::array<Child, 2> children_;  // Broker, worker.
+  Endpoint& endpoint_;
+  const UniqueFd signals_;
+  State state_ = State::kStarting;
+  // While serving, until the front end hangs up. Never read from: no byte of the front end's comes
+  // to the launcher.
+  UniqueFd connection_;
+  // By when the next thing must happen: readiness, the death of a child that has closed its control
+  // channel, or the worker's word that what was under way when the front end hung up is done.
+  std::optional<Clock::time_point> deadline_;
+};
+
+}  // namespace postern
+
+#endif  // POSTERN_SANDBOX_LAUNCHER_SUPERVISOR_H_

@@ -1,0 +1,129 @@
+// Stopping and disabling a queue: both wait for what is in flight.
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <future>
+#include <utility>
+
+#include "tests/unit/worker/queue/queue_thread_fixture.h"
+
+namespace postern {
+namespace {
+
+class QueueThreadStopTest : public QueueThreadFixture {};
+
+TEST_F(QueueThreadStopTest, StopGivesTheRingBack) {
+  StartAndEnable();
+  ServeOne();
+  ServeOne();
+  DeviceQueue::Ring ring = thread_->Stop();
+  ASSERT_NE(ring.virtqueue, nullptr);
+  EXPECT_EQ(ring.virtqueue->next_avail(), 2);
+  EXPECT_EQ(ring.virtqueue->in_flight(), 0u);
+  EXPECT_TRUE(ring.kick.valid());
+}
+
+TEST_F(QueueThreadStopTest, StopOfAQueueThatIsNotStartedGivesNothing) {
+  EXPECT_EQ(thread_->Stop().virtqueue, nullptr);
+  StartAndEnable();
+  EXPECT_NE(thread_->Stop().virtqueue, nullptr);
+  EXPECT_EQ(thread_->Stop().virtqueue, nullptr);
+}
+
+TEST_F(QueueThreadStopTest, StopWaitsForWhatTheBrokerHasNotAnswered) {
+  StartAndEnable();
+  SendLookup();
+  const rpc::Request held = broker_->TakeOne();
+  std::promise<void> begun;
+  auto stopped = std::async(std::launch::async, [&] {
+    begun.set_value();
+    return thread_->Stop();
+  });
+  begun.get_future().wait();
+  // Can't fail by being slow: Stop() isn't allowed to return however long this is.
+  EXPECT_EQ(stopped.wait_for(std::chrono::milliseconds(50)), std::future_status::timeout);
+  EXPECT_FALSE(guest_->TakeAnswer().has_value());
+
+  Answer(held);
+  DeviceQueue::Ring ring = stopped.get();
+
+  ASSERT_NE(ring.virtqueue, nullptr);
+  EXPECT_EQ(ring.virtqueue->next_avail(), 1);
+  EXPECT_EQ(ring.virtqueue->in_flight(), 0u);
+  const auto answer = guest_->TakeAnswer();
+  ASSERT_TRUE(answer.has_value());
+  EXPECT_EQ(answer->written, 144u);
+  EXPECT_TRUE(call_->Drain());
+}
+
+TEST_F(QueueThreadStopTest, StopWaitsForWhatThePoolHasNotFinished) {
+  ASSERT_TRUE(
+      shared_.open_files.Insert(OpenFileId(77), MemoryFile("0123456789"), NodeId(5), {}, {}).ok());
+  StartAndEnable();
+  for (int i = 0; i < 50; ++i) {
+    guest_->Send(FUSE_READ, 5, FuseBytes().Add(fuse_read_in{77, 2, 4, 0, 0, 0, 0}));
+  }
+  kick_->Signal();
+  Round();
+  const DeviceQueue::Ring ring = thread_->Stop();
+  ASSERT_NE(ring.virtqueue, nullptr);
+  EXPECT_EQ(ring.virtqueue->in_flight(), 0u);
+  for (uint16_t i = 0; i < ring.virtqueue->next_avail(); ++i) {
+    const auto answer = guest_->TakeAnswer();
+    ASSERT_TRUE(answer.has_value());
+    EXPECT_EQ(ToString(answer->payload), "2345");
+  }
+}
+
+TEST_F(QueueThreadStopTest, StoppedRingIsLeftAlone) {
+  StartAndEnable();
+  ServeOne();
+  const DeviceQueue::Ring ring = thread_->Stop();
+  call_->Drain();
+  SendLookup();
+  Round();
+  EXPECT_TRUE(broker_->Idle());
+  EXPECT_FALSE(call_->Drain());
+}
+
+TEST_F(QueueThreadStopTest, StoppedRingGoesOnWhereItWasWhenStartedAgain) {
+  StartAndEnable();
+  ServeOne();
+  DeviceQueue::Ring ring = thread_->Stop();
+  SendLookup("while stopped");
+  thread_->SetCall(Duplicate(call_->fd()));
+  thread_->Start(std::move(ring));
+  Answer(broker_->TakeOne());
+  EXPECT_EQ(WaitForAnswer().written, 144u);
+  EXPECT_EQ(thread_->Stop().virtqueue->next_avail(), 2);
+}
+
+// ---- disabling ----
+
+TEST_F(QueueThreadStopTest, DisabledRingIsServedAgainWhenEnabled) {
+  StartAndEnable();
+  ServeOne();
+  thread_->SetEnabled(false);
+  SendLookup("while disabled");
+  Round();
+  EXPECT_TRUE(broker_->Idle());
+  thread_->SetEnabled(true);
+  const rpc::Request asked = broker_->TakeOne();
+  EXPECT_EQ(asked.lookup().name(), "while disabled");
+  Answer(asked);
+  EXPECT_EQ(WaitForAnswer().written, 144u);
+}
+
+TEST_F(QueueThreadStopTest, DisableWaitsForWhatTheBrokerHasNotAnswered) {
+  StartAndEnable();
+  SendLookup();
+  const rpc::Request held = broker_->TakeOne();
+  auto disabled = std::async(std::launch::async, [&] { thread_->SetEnabled(false); });
+  EXPECT_EQ(disabled.wait_for(std::chrono::milliseconds(50)), std::future_status::timeout);
+  Answer(held);
+  disabled.get();
+  EXPECT_TRUE(guest_->TakeAnswer().has_value());
+}
+
+}  // namespace
+}  // namespace postern

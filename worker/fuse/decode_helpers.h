@@ -1,0 +1,57 @@
+// What the decoders share; not for others.
+#ifndef POSTERN_WORKER_FUSE_DECODE_HELPERS_H_
+#define POSTERN_WORKER_FUSE_DECODE_HELPERS_H_
+
+#include <cstddef>
+#include <string>
+
+#include "common/errno_or.h"
+#include "worker/fuse/fuse_decode.h"
+
+namespace postern {
+
+// Of a mode: what chmod(2) takes.
+inline constexpr uint32_t kPermissionBits = 07777;
+
+// A directory entry's name into `field`. The broker checks it again; here it saves a round trip.
+ErrnoOrVoid TakeName(FuseArguments& arguments, std::string* field);
+
+// An extended attribute's name into `field`. ERANGE if it is empty or longer than Linux knows any,
+// as setxattr(2) has it.
+ErrnoOrVoid TakeAttributeName(FuseArguments& arguments, std::string* field);
+
+// The longest value of an extended attribute (XATTR_SIZE_MAX), and the longest list of names.
+inline constexpr uint32_t kMaxAttributeBytes = 65536;
+
+inline ErrnoOrVoid RequireEnd(const FuseArguments& arguments) {
+  if (!arguments.AtEnd()) return Errno(EINVAL);
+  return {};
+}
+
+// A structure that is all of the arguments, or a failure.
+template <typename T>
+ErrnoOr<T> OnlyStruct(FuseArguments& arguments) {
+  const auto value = arguments.Take<T>();
+  if (!value || !arguments.AtEnd()) return Errno(EINVAL);
+  return *value;
+}
+
+// A handle that can't be told to the guest is one that it can't release: refused before there is
+// one, or a guest with too small buffers would use up the descriptors.
+inline ErrnoOrVoid RequireRoom(const DecodeContext& context, size_t reply_bytes) {
+  if (context.reply_bytes < reply_bytes) return Errno(EINVAL);
+  return {};
+}
+
+// Whether the guest says when set-user-ID and set-group-ID bits are to go (killpriv v2); else it
+// clears them by SETATTR, and nothing here does.
+inline bool KillsPrivileges(const DecodeContext& context) {
+  return context.session.enabled(FUSE_HANDLE_KILLPRIV_V2);
+}
+
+// The flags of OPEN, CREATE and TMPFILE as the broker is to use them.
+uint32_t OpenFlags(const DecodeContext& context, uint32_t flags);
+
+}  // namespace postern
+
+#endif  // POSTERN_WORKER_FUSE_DECODE_HELPERS_H_

@@ -1,0 +1,42 @@
+// What the command line says about how the guest is served.
+#ifndef POSTERN_WORKER_FUSE_FUSE_OPTIONS_H_
+#define POSTERN_WORKER_FUSE_FUSE_OPTIONS_H_
+
+#include <chrono>
+#include <cstdint>
+
+#include "proto/config.pb.h"
+
+namespace postern {
+
+// How long the guest may cache, and what it is told at open: virtiofsd's --cache.
+struct CachePolicy {
+  uint64_t timeout_seconds = 1;       // Of entries and attributes.
+  uint32_t open_flags = 0;            // FOPEN_*, for files.
+  uint32_t open_directory_flags = 0;  // FOPEN_*, for directories.
+  bool readdirplus = true;
+};
+
+// For an unspecified mode as for CACHE_MODE_AUTO.
+CachePolicy MakeCachePolicy(config::CacheMode mode);
+
+// The same for all sessions of a device. Named as virtiofsd's options.
+struct FuseOptions {
+  CachePolicy cache;
+  bool xattr = false;  // Extended attributes are served at all.
+  bool posix_acl = false;
+  bool security_label = false;
+  bool readonly = false;
+  bool writeback = false;
+  bool allow_mmap = false;
+  bool killpriv_v2 = false;
+  bool announce_submounts = true;
+  // How long a queue's thread looks for work before it sleeps, at the most.
+  std::chrono::microseconds poll_budget{0};
+};
+
+FuseOptions MakeFuseOptions(const config::WorkerConfig& config);
+
+}  // namespace postern
+
+#endif  // POSTERN_WORKER_FUSE_FUSE_OPTIONS_H_

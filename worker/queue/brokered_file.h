@@ -1,0 +1,37 @@
+// File operations that only the broker can do rightly.
+//
+// The worker has no capability, so whatever it writes clears a file's set-user-ID and set-group-ID
+// bits. A writer with CAP_FSETID in the guest keeps them: then the broker, which has it too,
+// writes.
+#ifndef POSTERN_WORKER_QUEUE_BROKERED_FILE_H_
+#define POSTERN_WORKER_QUEUE_BROKERED_FILE_H_
+
+#include "common/errno_or.h"
+#include "proto/rpc.pb.h"
+#include "worker/fuse/file_operation.h"
+#include "worker/queue/file_io.h"
+#include "worker/virtio/descriptor_chain.h"
+
+namespace postern {
+
+// The most data in one WriteFileRequest (proto/rpc.proto).
+inline constexpr size_t kMaxBrokeredBytes = 65536;
+
+// Whether `operation`, as decoded, would take set-id bits that it mustn't take.
+bool NeedsBroker(const FileOperation& operation);
+
+// Checks one that does. EINVAL for offsets that the kernel's type doesn't hold.
+ErrnoOrVoid CheckBrokered(const FileOperation& operation);
+
+// Asks for the next part of it: what is left of a WRITE, kMaxBrokeredBytes at most, copied from
+// guest memory now; the others whole.
+void AskForPart(const FileOperation& operation, const DescriptorChain& chain,
+                rpc::Request& request);
+
+// Takes the answer to that. kWouldBlock: there is another part to ask for. A WRITE whose later part
+// fails or is short has written what it has, as with write(2). EIO for an answer that isn't one.
+FileProgress TakePart(FileOperation& operation, const rpc::Reply& reply);
+
+}  // namespace postern
+
+#endif  // POSTERN_WORKER_QUEUE_BROKERED_FILE_H_

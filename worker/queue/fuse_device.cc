@@ -1,0 +1,70 @@
+#include "worker/queue/fuse_device.h"
+
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+namespace postern {
+namespace {
+
+// File I/O that blocks at the same time: enough to keep a disk busy.
+constexpr size_t kMinIoThreads = 4;
+constexpr size_t kMaxIoThreads = 16;
+
+// Descriptors that aren't the guest's files. Standard streams, control channel, connection, those
+// of its messages, the descriptors of one message of the broker's, the I/O threads' (FLUSH), and a
+// margin.
+constexpr size_t kProcessDescriptors = 32 + 2 * kMaxMessageDescriptors + kMaxIoThreads;
+// Channel, doorbell and the broker's; kick, call and error, and what replaces them.
+constexpr size_t kQueueDescriptors = 9;
+
+// How many files the guest may have open: what FLUSH and a new connection's memory need is set
+// aside, so that a guest at the limit only can't open more. At least one.
+size_t OpenFileLimit(size_t queues) {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) < 0) return 1;
+  const size_t own = kProcessDescriptors + queues * kQueueDescriptors;
+  return limit.rlim_cur > own ? limit.rlim_cur - own : 1;
+}
+
+}  // namespace
+
+ErrnoOr<std::unique_ptr<FuseDevice>> FuseDevice::Create(std::vector<RpcChannel> channels,
+                                                        const FuseOptions& options) {
+  // What wakes a queue's thread, whoever has something for it.
+  std::vector<EventFd> wakes;
+  for (RpcChannel& channel : channels) {
+    if (channel.has_memory()) {
+      wakes.push_back(channel.TakeDoorbell());
+      continue;
+    }
+    POSTERN_ASSIGN_OR_RETURN(EventFd wake, EventFd::Create());
+    wakes.push_back(std::move(wake));
+  }
+  const size_t io_threads = std::clamp(2 * channels.size(), kMinIoThreads, kMaxIoThreads);
+  std::unique_ptr<FuseDevice> device(new FuseDevice(options, io_threads));
+  device->shared_.open_files.set_limit(OpenFileLimit(channels.size()));
+  for (size_t i = 0; i < channels.size(); ++i) {
+    device->queues_.push_back(std::make_unique<QueueThread>(
+        device->shared_, std::move(channels[i]), std::move(wakes[i]),
+        i == 0 ? std::string("hiprio") : "request-" + std::to_string(i)));
+  }
+  return device;
+}
+
+FuseDevice::FuseDevice(const FuseOptions& options, size_t io_threads) : io_pool_(io_threads) {
+  shared_.options = options;
+  shared_.io_pool = &io_pool_;
+  shared_.open_files.set_closer([this](ClosingFile file) { io_pool_.Close(std::move(file)); });
+}
+
+FuseDevice::~FuseDevice() {
+  queues_.clear();
+  shared_.open_files.Clear();
+}
+
+void FuseDevice::Reset() { queues_.front()->EndSession(); }
+
+}  // namespace postern

@@ -1,0 +1,87 @@
+// Requests that were taken from a ring and aren't in its used ring yet.
+#ifndef POSTERN_WORKER_QUEUE_PENDING_REQUEST_H_
+#define POSTERN_WORKER_QUEUE_PENDING_REQUEST_H_
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "worker/fuse/file_operation.h"
+#include "worker/fuse/fuse_abi.h"
+#include "worker/fuse/fuse_operations.h"
+#include "worker/fuse/fuse_session.h"
+#include "worker/fuse/request_notes.h"
+#include "worker/virtio/descriptor_chain.h"
+
+namespace postern {
+
+class FuseQueue;
+
+// Belongs to its queue's thread, but for `file` and `chain` while an I/O pool thread carries the
+// operation on.
+struct PendingRequest {
+  DescriptorChain chain;
+  fuse_in_header header = {};
+  const FuseOperation* operation = nullptr;
+  RequestNotes notes;
+  FileOperation file;           // FuseRoute::kFile
+  FuseNegotiation negotiation;  // FuseRoute::kInitialize
+  FuseQueue* queue = nullptr;
+  uint32_t slot = 0;
+  uint32_t sequence = 0;
+
+  // What the RPC calls it: the sequence tells a late or made-up reply from one to the slot's
+  // present request. Never 0.
+  uint64_t rpc_id() const { return (uint64_t{sequence} << 32) | (slot + 1); }
+  // For another question on its behalf: a new id.
+  uint64_t NextRpcId() {
+    ++sequence;
+    return rpc_id();
+  }
+};
+
+// The queue's requests, made on demand and used again. There are at most as many as the ring has
+// entries.
+class PendingRequests {
+ public:
+  explicit PendingRequests(FuseQueue* queue) : queue_(queue) {}
+
+  PendingRequest& Take() {
+    if (free_.empty()) {
+      auto request = std::make_unique<PendingRequest>();
+      request->queue = queue_;
+      request->slot = static_cast<uint32_t>(all_.size());
+      free_.push_back(request.get());
+      all_.push_back(std::move(request));
+    }
+    PendingRequest& request = *free_.back();
+    free_.pop_back();
+    ++request.sequence;
+    return request;
+  }
+
+  void Return(PendingRequest& request) {
+    request.operation = nullptr;
+    request.file.file.reset();
+    request.file.target.reset();
+    request.notes = {};
+    free_.push_back(&request);
+  }
+
+  // The request under way that `id` names, or null.
+  PendingRequest* Find(uint64_t id) const {
+    const uint64_t slot = (id & UINT32_MAX) - 1;
+    if (slot >= all_.size()) return nullptr;
+    PendingRequest* request = all_[slot].get();
+    return request->operation != nullptr && request->rpc_id() == id ? request : nullptr;
+  }
+
+ private:
+  FuseQueue* const queue_;
+  std::vector<std::unique_ptr<PendingRequest>> all_;
+  std::vector<PendingRequest*> free_;
+};
+
+}  // namespace postern
+
+#endif  // POSTERN_WORKER_QUEUE_PENDING_REQUEST_H_

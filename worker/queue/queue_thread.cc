@@ -1,0 +1,280 @@
+#include "worker/queue/queue_thread.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <utility>
+
+#include "common/logging.h"
+#include "common/warm_up.h"
+
+namespace postern {
+namespace {
+
+// How often a ring without a kick descriptor is looked at (vhost-user: then the device polls).
+constexpr int kPollMilliseconds = 1;
+
+// The broker needs one turn for its answer, unless others want this processor, too.
+constexpr int kTurnsForAnswer = 3;
+
+// While the broker waits for this processor, too, and has nothing to do, giving way to it only
+// delays the guest's next request.
+constexpr std::chrono::microseconds kPatienceWithGuest{30};
+
+// A notification. The descriptor may be a pipe's end (User-Mode Linux): a full one holds
+// notifications enough, and a reader that has gone is the connection's business.
+void Notify(const UniqueFd& fd) {
+  if (!fd) return;
+  const uint64_t one = 1;
+  [[maybe_unused]] const ssize_t written = write(fd.get(), &one, sizeof(one));
+}
+
+// The guest's side of the descriptor could stop reading; a notification must never block the queue.
+UniqueFd MakeNonBlocking(UniqueFd fd) {
+  if (fd) {
+    const int flags = fcntl(fd.get(), F_GETFL);
+    if (flags >= 0) fcntl(fd.get(), F_SETFL, flags | O_NONBLOCK);
+  }
+  return fd;
+}
+
+// Without the broker nothing can be served, and the launcher ends us anyway: it watches both.
+[[noreturn]] void EndProcess(Errno error) {
+  if (error.value() == EBADMSG || error.value() == EMSGSIZE) {
+    LOG(ERROR) << "the broker sent a message that makes no sense: " << error.Message();
+  } else {
+    VLOG(1) << "the broker is gone: " << error.Message();
+  }
+  _exit(EXIT_FAILURE);
+}
+
+}  // namespace
+
+QueueThread::QueueThread(FuseShared& shared, RpcChannel channel, EventFd wake, std::string name)
+    : wake_(std::move(wake)),
+      fuse_(shared, std::move(channel), wake_),
+      poll_(shared.options.poll_budget),
+      turns_(shared.options.poll_budget),
+      name_(std::move(name)),
+      thread_([this] { Run(); }) {
+  // Returns when the thread is in its loop: what a thread needs to start must not meet the seccomp
+  // filter.
+  SetError(UniqueFd());
+}
+
+QueueThread::~QueueThread() {
+  Execute({.action = Action::kQuit, .ring = {}, .fd = {}});
+  thread_.join();
+}
+
+void QueueThread::Start(Ring ring) {
+  // Somebody else may read it too: what poll() has seen may be gone.
+  ring.kick = MakeNonBlocking(std::move(ring.kick));
+  Execute({.action = Action::kStart, .ring = std::move(ring), .fd = {}});
+}
+
+DeviceQueue::Ring QueueThread::Stop() {
+  return Execute({.action = Action::kStop, .ring = {}, .fd = {}});
+}
+
+void QueueThread::SetEnabled(bool enabled) {
+  Execute({.action = enabled ? Action::kEnable : Action::kDisable, .ring = {}, .fd = {}});
+}
+
+void QueueThread::SetCall(UniqueFd call) {
+  Execute({.action = Action::kSetCall, .ring = {}, .fd = MakeNonBlocking(std::move(call))});
+}
+
+void QueueThread::SetError(UniqueFd error) {
+  Execute({.action = Action::kSetError, .ring = {}, .fd = MakeNonBlocking(std::move(error))});
+}
+
+void QueueThread::EndSession() { Execute({.action = Action::kEndSession, .ring = {}, .fd = {}}); }
+
+DeviceQueue::Ring QueueThread::Execute(Command command) {
+  absl::MutexLock lock(&mutex_);
+  waiting_ = std::move(command);
+  begun_ = false;
+  commanded_.store(true, std::memory_order_release);
+  wake_.Signal();
+  mutex_.Await(absl::Condition(this, &QueueThread::CommandDoneLocked));
+  waiting_.fd.Reset();  // What SetCall() or SetError() replaced.
+  return std::move(waiting_.ring);
+}
+
+bool QueueThread::BeginCommand() {
+  if (!commanded_.load(std::memory_order_relaxed) ||
+      !commanded_.exchange(false, std::memory_order_acquire))
+    return true;
+  absl::MutexLock lock(&mutex_);
+  if (begun_ || waiting_.action == Action::kNone) return true;
+  begun_ = true;
+  current_ = waiting_.action;
+  switch (current_) {
+    case Action::kStart:
+      ring_ = std::move(waiting_.ring);
+      broken_reported_ = false;
+      kick_ended_ = false;
+      break;
+    case Action::kStop:
+    case Action::kDisable:
+      draining_ = true;
+      break;
+    case Action::kEnable:
+      enabled_ = true;
+      break;
+    case Action::kSetCall:
+      std::swap(call_, waiting_.fd);
+      break;
+    case Action::kSetError:
+      std::swap(error_, waiting_.fd);
+      break;
+    case Action::kEndSession:
+      fuse_.EndSession();
+      break;
+    case Action::kNone:
+      break;
+    case Action::kQuit:
+      waiting_.action = Action::kNone;
+      return false;
+  }
+  return true;
+}
+
+void QueueThread::EndCommand() {
+  if (current_ == Action::kNone) return;
+  if (draining_ && !drained()) return;
+  if (current_ == Action::kEndSession && !fuse_.session_ended()) return;
+  draining_ = false;
+  if (current_ == Action::kDisable) enabled_ = false;
+  absl::MutexLock lock(&mutex_);
+  if (current_ == Action::kStop) {
+    waiting_.ring = std::move(ring_);
+    ring_ = {};
+  }
+  current_ = Action::kNone;
+  waiting_.action = Action::kNone;
+}
+
+bool QueueThread::serving() const {
+  return ring_.virtqueue != nullptr && enabled_ && !draining_ && !ring_.virtqueue->broken();
+}
+
+bool QueueThread::drained() const {
+  return ring_.virtqueue == nullptr || ring_.virtqueue->in_flight() == 0;
+}
+
+void QueueThread::Run() {
+  pthread_setname_np(pthread_self(), name_.c_str());
+  fuse_.set_notify([this] { Notify(call_); });
+  WarmUpThread();
+  bool await_reply = false;
+  while (BeginCommand()) {
+    const uint64_t progress = fuse_.progress();
+    if (await_reply) LetBrokerAnswer();
+    TakeReplies(await_reply ? Channel::Wait::kBlock : Channel::Wait::kDontBlock);
+    const bool reply_is_late = await_reply && fuse_.progress() == progress;
+    fuse_.TakeCompletions(ring_.virtqueue.get());
+    bool more = false;
+    if (serving() && !fuse_.link().blocked()) more = fuse_.TakeRequests(*ring_.virtqueue);
+    if (const ErrnoOrVoid flushed = fuse_.Flush(); !flushed.ok()) EndProcess(flushed.error());
+    PublishUsed();
+    ReportBroken();
+    EndCommand();
+    if (more) {
+      await_reply = false;
+      continue;
+    }
+    if (fuse_.progress() != progress) poll_.Busy();
+    // Where the broker needs this processor for its answer, nothing but the answer is waited for.
+    // If that takes long, for all.
+    const bool broker_waits = BrokerNeedsProcessor();
+    await_reply = broker_waits && !reply_is_late && !fuse_.link().blocked();
+    if (!await_reply && (broker_waits || !LookAgain())) Wait();
+  }
+}
+
+bool QueueThread::BrokerNeedsProcessor() const {
+  return fuse_.link().awaits_replies() && fuse_.link().shares_processor();
+}
+
+bool QueueThread::LookAgain() {
+  if (!fuse_.link().shares_processor()) return poll_.Again();
+  return poll_.Again(kPatienceWithGuest);
+}
+
+void QueueThread::LetBrokerAnswer() {
+  turns_.Busy();
+  for (int turn = 0; turn < kTurnsForAnswer; ++turn) {
+    if (fuse_.link().may_have_reply() || !turns_.Again()) return;
+  }
+}
+
+void QueueThread::TakeReplies(Channel::Wait wait) {
+  if (!fuse_.link().awaits_replies() && !channel_readable_) return;
+  channel_readable_ = false;
+  const ErrnoOrVoid taken = fuse_.TakeReplies(ring_.virtqueue.get(), wait);
+  if (!taken.ok()) EndProcess(taken.error());
+}
+
+void QueueThread::PublishUsed() {
+  if (ring_.virtqueue != nullptr && ring_.virtqueue->Publish()) Notify(call_);
+}
+
+void QueueThread::ReportBroken() {
+  if (ring_.virtqueue == nullptr || !ring_.virtqueue->broken() || broken_reported_) return;
+  broken_reported_ = true;
+  // Once in the process's life: a guest that resets and breaks the ring again must not fill the
+  // log.
+  POSTERN_LOG_ONCE(ERROR) << "the guest broke virtqueue " << name_ << ": "
+                          << ring_.virtqueue->broken_reason()
+                          << "; the queue is not served any more (said once)";
+  Notify(error_);
+}
+
+void QueueThread::Wait() {
+  const bool ring_wanted = serving() && !fuse_.link().blocked();
+  if (ring_wanted && ring_.virtqueue->EnableNotification()) return;
+  if (!fuse_.link().PrepareToSleep()) {
+    channel_readable_ = true;
+    return fuse_.link().Awake();
+  }
+  // With shared memory the doorbell tells of messages, those in the socket included.
+  const short channel_events = static_cast<short>((fuse_.link().has_memory() ? 0 : POLLIN) |
+                                                  (fuse_.link().blocked() ? POLLOUT : 0));
+  std::array<pollfd, 3> watched{{
+      {wake_.fd(), POLLIN, 0},
+      {fuse_.link().fd(), channel_events, 0},
+      {ring_wanted && !kick_ended_ ? ring_.kick.get() : -1, POLLIN, 0},
+  }};
+  const int timeout = ring_wanted && !ring_.kick ? kPollMilliseconds : -1;
+  if (poll(watched.data(), watched.size(), timeout) < 0 && errno != EINTR) {
+    LOG(FATAL) << "poll: " << Errno::Last().Message();
+  }
+  if (watched[0].revents != 0) wake_.Drain();
+  fuse_.link().Awake();
+  if (watched[1].revents != 0) {
+    channel_readable_ = true;
+    if ((watched[1].revents & (POLLHUP | POLLERR)) != 0) fuse_.link().PeerHasHungUp();
+  }
+  if (watched[2].revents != 0) TakeKick(watched[2].revents);
+  if (ring_wanted) ring_.virtqueue->DisableNotification();
+}
+
+void QueueThread::TakeKick(short events) {
+  uint64_t count = 0;
+  const ssize_t taken = read(ring_.kick.get(), &count, sizeof(count));
+  const bool nothing = taken < 0 && (errno == EAGAIN || errno == EINTR);
+  // The end of a pipe, or no descriptor to read from: poll() would find it ready for ever. What is
+  // in the ring is still served whenever the thread is awake.
+  if (taken == 0 || (taken < 0 && !nothing) || (nothing && (events & POLLIN) == 0)) {
+    kick_ended_ = true;
+  }
+}
+
+}  // namespace postern

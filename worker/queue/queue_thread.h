@@ -1,0 +1,120 @@
+// The thread that serves one virtqueue.
+#ifndef POSTERN_WORKER_QUEUE_QUEUE_THREAD_H_
+#define POSTERN_WORKER_QUEUE_QUEUE_THREAD_H_
+
+#include <absl/base/thread_annotations.h>
+#include <absl/synchronization/mutex.h>
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "common/event_fd.h"
+#include "common/rpc/adaptive_poll.h"
+#include "common/rpc/rpc_channel.h"
+#include "common/rpc/turn_taking.h"
+#include "common/unique_fd.h"
+#include "worker/queue/fuse_queue.h"
+#include "worker/vhost_user/device_queue.h"
+
+namespace postern {
+
+// Waits on the ring's kick, on its RPC channel and on commands of the connection's thread; whatever
+// there is, it does it on its own thread, so the ring needs no lock. If the broker goes away
+// nothing can be served any more, and the process ends.
+class QueueThread : public DeviceQueue {
+ public:
+  // Starts the thread. `shared` outlives it. `name` is at most 15 bytes.
+  QueueThread(FuseShared& shared, RpcChannel channel, EventFd wake, std::string name);
+  ~QueueThread() override;
+
+  // DeviceQueue. Each returns when the thread has done it.
+  void Start(Ring ring) override;
+  Ring Stop() override;
+  void SetEnabled(bool enabled) override;
+  void SetCall(UniqueFd call) override;
+  void SetError(UniqueFd error) override;
+
+  // Has the broker end the FUSE session over this queue's channel. Precondition: stopped.
+  void EndSession();
+
+ private:
+  enum class Action {
+    kNone,
+    kStart,
+    kStop,
+    kEnable,
+    kDisable,
+    kSetCall,
+    kSetError,
+    kEndSession,
+    kQuit
+  };
+  struct Command {
+    Action action = Action::kNone;
+    Ring ring;
+    UniqueFd fd;
+  };
+
+  // Hands `command` to the thread and waits until it is done; kStop gives the ring back.
+  Ring Execute(Command command) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  void Run();
+  // Begins a command, if one waits. Returns false for kQuit.
+  bool BeginCommand() ABSL_LOCKS_EXCLUDED(mutex_);
+  // Ends it if its condition holds.
+  void EndCommand() ABSL_LOCKS_EXCLUDED(mutex_);
+  bool CommandDoneLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return waiting_.action == Action::kNone;
+  }
+
+  // Whether requests are to be taken from the ring now.
+  bool serving() const;
+  // Whether to look for work would only keep the broker from doing its own.
+  bool BrokerNeedsProcessor() const;
+  // Whether nothing taken from the ring is unanswered.
+  bool drained() const;
+  // Whether to look for work again before sleeping.
+  bool LookAgain();
+  // Gives the broker the processor that it shares with this thread, until it has answered or
+  // doesn't want it.
+  void LetBrokerAnswer();
+  // Takes what the broker has answered, if it can have.
+  void TakeReplies(Channel::Wait wait);
+  void PublishUsed();
+  void ReportBroken();
+  // Sleeps until there is something to do.
+  void Wait();
+  // Takes what poll() found at the kick descriptor.
+  void TakeKick(short events);
+
+  // The thread's own.
+  const EventFd wake_;
+  FuseQueue fuse_;
+  AdaptivePoll poll_;
+  TurnTaking turns_;
+  const std::string name_;
+  Ring ring_;
+  bool enabled_ = false;
+  bool draining_ = false;  // kStop or kDisable is under way.
+  bool broken_reported_ = false;
+  bool kick_ended_ = false;        // Nobody can kick any more.
+  bool channel_readable_ = false;  // When last waited for.
+  UniqueFd call_;
+  UniqueFd error_;
+  Action current_ = Action::kNone;
+
+  // Whether BeginCommand() has anything to look at: spares it the lock.
+  std::atomic<bool> commanded_ = false;
+
+  absl::Mutex mutex_;
+  Command waiting_ ABSL_GUARDED_BY(mutex_);     // kNone once it is done.
+  bool begun_ ABSL_GUARDED_BY(mutex_) = false;  // The thread has seen waiting_.
+
+  std::thread thread_;  // Last: it uses all of the above.
+};
+
+}  // namespace postern
+
+#endif  // POSTERN_WORKER_QUEUE_QUEUE_THREAD_H_
