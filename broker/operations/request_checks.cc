@@ -1,5 +1,7 @@
 #include "broker/operations/request_checks.h"
 
+#include "proto/bounds.h"
+
 namespace postern::request_checks {
 namespace {
 
@@ -11,7 +13,7 @@ constexpr uint32_t kNanosecondsPerSecond = 1'000'000'000;
 template <typename Request>
 const char* CheckCredentials(const Request& request) {
   if (!request.has_credentials()) return "no credentials";
-  if (request.credentials().supplementary_gids_size() > kMaxSupplementaryGids) {
+  if (request.credentials().supplementary_gids_size() > rpc::kMaxSupplementaryGids) {
     return "too many supplementary groups";
   }
   return nullptr;
@@ -31,14 +33,14 @@ const char* CheckTime(const rpc::SetAttributesRequest::Time& time) {
 }
 
 const char* CheckXattrName(const std::string& name) {
-  if (name.empty() || name.size() > kMaxXattrNameBytes) return "an extended attribute's name";
+  if (name.empty() || name.size() > rpc::kMaxXattrNameBytes) return "an extended attribute's name";
   if (name.find('\0') != std::string::npos) return "a NUL in an extended attribute's name";
   return nullptr;
 }
 
 const char* CheckSecurityContext(const rpc::SecurityContext& context) {
   const size_t size = context.value().size();
-  if (size < 1 || size > kMaxXattrValueBytes) return "a security context's size";
+  if (size < 1 || size > rpc::kMaxXattrValueBytes) return "a security context's size";
   return CheckXattrName(context.name());
 }
 
@@ -56,14 +58,14 @@ const char* CheckMakingWithUmask(const Request& request) {
 }
 
 const char* CheckXattrRoom(uint32_t size) {
-  return size <= kMaxXattrValueBytes ? nullptr : "too much room for an extended attribute";
+  return size <= rpc::kMaxXattrValueBytes ? nullptr : "too much room for an extended attribute";
 }
 
 }  // namespace
 
 const char* Forget(const rpc::ForgetRequest& request) {
   if (request.items_size() < 1) return "nothing to forget";
-  if (request.items_size() > kMaxForgetItems) return "too many items to forget";
+  if (request.items_size() > rpc::kMaxForgetItems) return "too many items to forget";
   return nullptr;
 }
 
@@ -80,7 +82,8 @@ const char* SetAttributes(const rpc::SetAttributesRequest& request) {
 
 const char* Symlink(const rpc::SymlinkRequest& request) {
   const std::string& target = request.target();
-  if (target.empty() || target.size() > kMaxSymlinkTargetBytes) return "a symlink target's size";
+  if (target.empty() || target.size() > rpc::kMaxSymlinkTargetBytes)
+    return "a symlink target's size";
   if (target.find('\0') != std::string::npos) return "a NUL in a symlink target";
   return CheckMaking(request);
 }
@@ -101,11 +104,11 @@ const char* CreateTemporaryFile(const rpc::CreateTemporaryFileRequest& request) 
 
 const char* WriteFile(const rpc::WriteFileRequest& request) {
   const size_t size = request.data().size();
-  return size >= 1 && size <= kMaxWriteBytes ? nullptr : "a write's size";
+  return size >= 1 && size <= rpc::kMaxWriteBytes ? nullptr : "a write's size";
 }
 
 const char* CopyRange(const rpc::CopyRangeRequest& request) {
-  return request.length() <= kMaxCopyBytes ? nullptr : "the length of a copy";
+  return request.length() <= rpc::kMaxCopyBytes ? nullptr : "the length of a copy";
 }
 
 const char* GetExtendedAttribute(const rpc::GetExtendedAttributeRequest& request) {
@@ -114,7 +117,7 @@ const char* GetExtendedAttribute(const rpc::GetExtendedAttributeRequest& request
 }
 
 const char* SetExtendedAttribute(const rpc::SetExtendedAttributeRequest& request) {
-  if (request.value().size() > kMaxXattrValueBytes) return "an extended attribute's size";
+  if (request.value().size() > rpc::kMaxXattrValueBytes) return "an extended attribute's size";
   return CheckXattrName(request.name());
 }
 

@@ -1,4 +1,4 @@
-// The bounds that rpc.proto states in its comments.
+// Whether a request keeps the bounds that rpc.proto states in its comments.
 #ifndef POSTERN_BROKER_OPERATIONS_REQUEST_CHECKS_H_
 #define POSTERN_BROKER_OPERATIONS_REQUEST_CHECKS_H_
 
@@ -8,15 +8,6 @@
 // doesn't come from an honest worker, whatever the guest sent it, and ends the session. What a
 // guest may cause (a bad name, an unknown id) isn't checked here: that gets an errno.
 namespace postern::request_checks {
-
-// At most this many; Linux guests send at most one.
-inline constexpr int kMaxSupplementaryGids = 32;
-inline constexpr int kMaxForgetItems = 4096;
-inline constexpr size_t kMaxSymlinkTargetBytes = 4095;  // PATH_MAX less its NUL.
-inline constexpr size_t kMaxWriteBytes = 65536;
-inline constexpr uint64_t kMaxCopyBytes = 64 << 20;
-inline constexpr size_t kMaxXattrNameBytes = 255;     // XATTR_NAME_MAX
-inline constexpr size_t kMaxXattrValueBytes = 65536;  // XATTR_SIZE_MAX, XATTR_LIST_MAX
 
 template <typename Request>
 const char* Nothing(const Request&) {

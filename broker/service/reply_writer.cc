@@ -9,10 +9,7 @@
 namespace postern {
 namespace {
 
-static_assert(rpc::ReplyBatch::kRepliesFieldNumber == kBatchElementField &&
-              rpc::ReplyBatch::kProcessorFieldNumber == kBatchProcessorField);
-// What is left for replies.
-constexpr size_t kMaxReplyBytes = kMaxMessageBytes - kProcessorBytes;
+static_assert(rpc::ReplyBatch::kRepliesFieldNumber == kBatchElementField);
 
 // So many are worth a message; fewer only after a longer time.
 constexpr size_t kManyReplies = 16;
@@ -42,8 +39,8 @@ ErrnoOrVoid ReplyWriter::Add(const rpc::Reply& reply, OpenFileRef file) {
   const auto size = Narrow<uint32_t>(reply.ByteSizeLong());
   const size_t framed = ElementBytes(size);
   // What an operation answers is bounded below this by the operation itself.
-  if (framed > kMaxReplyBytes) LOG(FATAL) << "a reply of " << framed << " bytes";
-  if (framed > kMaxReplyBytes - used_ || replies_ == kMaxReplies ||
+  if (framed > kMaxMessageBytes) LOG(FATAL) << "a reply of " << framed << " bytes";
+  if (framed > kMaxMessageBytes - used_ || replies_ == kMaxReplies ||
       (file != nullptr && files_.size() == kMaxMessageDescriptors)) {
     POSTERN_RETURN_IF_ERROR(Flush());
   }
@@ -83,11 +80,8 @@ ErrnoOrVoid ReplyWriter::Flush() {
 ErrnoOrVoid ReplyWriter::Send() {
   std::array<int, kMaxMessageDescriptors> descriptors;
   for (size_t i = 0; i < files_.size(); ++i) descriptors[i] = files_[i].file->fd();
-  // Safe as in Add(), which has left room for it.
-  WriteProcessor(reinterpret_cast<uint8_t*>(buffer_.get()) + used_);
   const absl::MutexLock lock(mutex_);
-  return channel_->Send({buffer_.get(), used_ + kProcessorBytes},
-                        std::span(descriptors).first(files_.size()));
+  return channel_->Send({buffer_.get(), used_}, std::span(descriptors).first(files_.size()));
 }
 
 void ReplyWriter::TurnFilesIntoErrors() {
@@ -103,7 +97,7 @@ void ReplyWriter::TurnFilesIntoErrors() {
   files_.clear();
   // What an error takes is less than what it stands for.
   used_ = batch.ByteSizeLong();
-  if (used_ > kMaxReplyBytes) LOG(FATAL) << "errors of " << used_ << " bytes";
+  if (used_ > kMaxMessageBytes) LOG(FATAL) << "errors of " << used_ << " bytes";
   // Safe as in Add().
   batch.SerializeWithCachedSizesToArray(reinterpret_cast<uint8_t*>(buffer_.get()));
 }

@@ -12,15 +12,13 @@
 #include "broker/operations/operation_table.h"
 #include "common/checked.h"
 #include "common/logging.h"
-#include "common/rpc/adaptive_poll.h"
-#include "common/rpc/processor.h"
-#include "common/rpc/turn_taking.h"
+#include "common/rpc/peer_waiting.h"
 #include "common/warm_up.h"
+#include "proto/bounds.h"
 
 namespace postern {
 namespace {
 
-constexpr int kMaxRequests = 64;  // rpc.proto
 // Holds the objects of most batches, so that the arena allocates once in a thread's life.
 constexpr size_t kArenaBytes = 256 * 1024;
 
@@ -37,7 +35,7 @@ constexpr absl::Duration kStuckTime = absl::Milliseconds(5);
 // What is malformed about `batch`, or null. All of a batch is checked before any of it runs.
 const char* CheckBatch(const rpc::RequestBatch& batch) {
   if (batch.requests_size() < 1) return "an empty batch";
-  if (batch.requests_size() > kMaxRequests) return "too many requests in a batch";
+  if (batch.requests_size() > rpc::kMaxBatchRequests) return "too many requests in a batch";
   for (const rpc::Request& request : batch.requests()) {
     if (request.id() == 0) return "a request without an id";
     const OperationRow* row = FindOperation(request.operation_case());
@@ -65,9 +63,7 @@ google::protobuf::ArenaOptions ArenaOptionsFor(char* block) {
 // What one thread needs, reused from message to message.
 struct BrokerService::ThreadState {
   ThreadState(ReplyWriter::TakeBack take_back, const BrokerServiceOptions& options)
-      : writer(std::move(take_back), options.reply_delay),
-        poll(options.poll_budget),
-        turns(options.poll_budget) {}
+      : writer(std::move(take_back), options.reply_delay), waiting(options.poll_budget) {}
 
   std::unique_ptr<char[]> arena_block = std::make_unique<char[]>(kArenaBytes);
   google::protobuf::Arena arena{ArenaOptionsFor(arena_block.get())};
@@ -75,8 +71,7 @@ struct BrokerService::ThreadState {
   std::unique_ptr<OperationScratch> scratch = std::make_unique<OperationScratch>();
   ReplyWriter writer;
   const std::function<void()> flush = [this] { (void)writer.Flush(); };  // It remembers errors.
-  AdaptivePoll poll;
-  TurnTaking turns;          // With a worker's thread on the same processor.
+  PeerWaiting waiting;
   uint64_t claim = kNobody;  // BeginWork()'s.
 };
 
@@ -114,10 +109,12 @@ absl::Status BrokerService::Start() {
     if (setsockopt(link->channel.fd(), SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout)) < 0) {
       return failed("setsockopt(SO_SNDTIMEO)", Errno::Last());
     }
-    const ErrnoOrVoid limited = link->channel.SetReceiveTimeout(kLingerTime);
-    if (!limited.ok()) return failed("setsockopt(SO_RCVTIMEO)", limited.error());
-    const ErrnoOrVoid watched = Watch(*link, EPOLL_CTL_ADD);
-    if (!watched.ok()) return failed("epoll_ctl", watched.error());
+    link->channel.SetReceiveTimeout(kLingerTime);
+    // Edge-triggered: each ring is told of once, to one thread, and needs no read(2).
+    epoll_event ring{.events = EPOLLIN | EPOLLET, .data = {.ptr = link.get()}};
+    if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, link->channel.doorbell().fd(), &ring) < 0) {
+      return failed("epoll_ctl", Errno::Last());
+    }
   }
   std::atomic<int> failure{0};
   absl::BlockingCounter started(static_cast<int>(options_.threads));
@@ -142,7 +139,7 @@ absl::Status BrokerService::Start() {
 void BrokerService::Serve() {
   for (const auto& link : links_) {
     // What is there already hasn't rung.
-    if (!link->channel.PrepareToSleep()) link->channel.doorbell()->Signal();
+    if (!link->channel.PrepareToSleep()) link->channel.doorbell().Signal();
   }
   serving_ = true;
   released_.Notify();
@@ -153,19 +150,6 @@ void BrokerService::Stop() {
   if (!released_.HasBeenNotified()) released_.Notify();
   for (std::thread& thread : threads_) thread.join();
   threads_.clear();
-}
-
-// Without shared memory, as no broker of posternd's is: one-shot, so that after an event nobody
-// else is told of this channel until it is armed again. The seccomp filter has no row for that.
-ErrnoOrVoid BrokerService::Watch(Link& link, int operation) {
-  epoll_event event{.events = EPOLLIN | EPOLLONESHOT, .data = {.ptr = &link}};
-  int fd = link.channel.fd();
-  if (link.channel.has_memory()) {
-    // Edge-triggered: each ring is told of once, to one thread, and needs no read(2).
-    event.events = EPOLLIN | EPOLLET;
-    fd = link.channel.doorbell()->fd();
-  }
-  return CheckSyscall(epoll_ctl(epoll_.get(), operation, fd, &event));
 }
 
 void BrokerService::Fail(const char* what) {
@@ -204,24 +188,18 @@ void BrokerService::Run() {
 void BrokerService::ServeLink(Link& link, ThreadState& thread) {
   // The event that led here is one of a message, or of the end.
   Channel::Wait wait = Channel::Wait::kDontBlock;
-  bool shares_processor = false;  // With the worker.
   int messages = 0;
   while (!failed_) {
     switch (ReceiveBatch(link, thread, wait)) {
       case Received::kBatch:
-        thread.poll.Busy();
+        thread.waiting.Busy();
         wait = Channel::Wait::kDontBlock;
-        shares_processor = thread.batch->processor() == CurrentProcessor();
         if (!ServeBatch(link, thread)) return;
-        thread.turns.Busy();
         if (++messages >= kTurnMessages && idle_threads_ == 0) return Release(link, kReceiving);
         break;
       case Received::kNothing:
         if (wait == Channel::Wait::kBlock) return Release(link, kReceiving);
-        // To go on looking on the worker's processor would only keep the worker from sending.
-        if (shares_processor ? !thread.turns.Again() : !thread.poll.Again()) {
-          wait = Channel::Wait::kBlock;
-        }
+        if (!thread.waiting.AgainForPeer(link.channel)) wait = Channel::Wait::kBlock;
         break;
       case Received::kEnd:
         return;
@@ -275,12 +253,8 @@ bool BrokerService::EndWork(Link& link, const ThreadState& thread) {
 
 void BrokerService::Release(Link& link, uint64_t claim) {
   if (!link.claim.compare_exchange_strong(claim, kNobody)) return;
-  if (!link.channel.has_memory()) {
-    if (!Watch(link, EPOLL_CTL_MOD).ok()) Fail("a channel that can't be watched");
-  } else if (!link.channel.PrepareToSleep()) {
-    // It came before the worker knew that it has to ring.
-    link.channel.doorbell()->Signal();
-  }
+  // It may have come before the worker knew that it has to ring.
+  if (!link.channel.PrepareToSleep()) link.channel.doorbell().Signal();
 }
 
 void BrokerService::StartTimer() {

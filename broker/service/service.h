@@ -106,7 +106,6 @@ class BrokerService {
   void TakeBack(const rpc::Reply& reply, const OpenFileRef& file);
   ErrnoOrVoid ChangeSession(const rpc::Request& request);
   std::shared_ptr<Session> CurrentSession();
-  ErrnoOrVoid Watch(Link& link, int operation);
   bool has_spare_threads() const { return options_.threads > links_.size(); }
   void Fail(const char* what);
 

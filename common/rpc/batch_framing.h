@@ -9,16 +9,10 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "common/rpc/processor.h"
-
 namespace postern {
 
-// Both are a repeated message and the number of the sender's processor.
+// Both are a repeated message.
 inline constexpr uint32_t kBatchElementField = 1;
-inline constexpr uint32_t kBatchProcessorField = 2;
-
-// What WriteProcessor() writes.
-inline constexpr size_t kProcessorBytes = 1 + sizeof(uint32_t);
 
 // What WriteElement() writes of a message of `size` bytes.
 inline size_t ElementBytes(uint32_t size) {
@@ -33,13 +27,6 @@ inline uint8_t* WriteElement(const google::protobuf::MessageLite& message, uint3
   to = CodedOutputStream::WriteTagToArray(kBatchElementField << 3 | 2, to);
   to = CodedOutputStream::WriteVarint32ToArray(size, to);
   return message.SerializeWithCachedSizesToArray(to);
-}
-
-// Ends the batch with the calling thread's processor (wire type 5). Precondition: there is room.
-inline void WriteProcessor(uint8_t* to) {
-  using google::protobuf::io::CodedOutputStream;
-  to = CodedOutputStream::WriteTagToArray(kBatchProcessorField << 3 | 5, to);
-  CodedOutputStream::WriteLittleEndian32ToArray(CurrentProcessor(), to);
 }
 
 }  // namespace postern

@@ -26,12 +26,6 @@ ErrnoOr<std::pair<Channel, Channel>> Channel::CreatePair() {
   return std::pair<Channel, Channel>(Channel(UniqueFd(ends[0])), Channel(UniqueFd(ends[1])));
 }
 
-ErrnoOrVoid Channel::SetReceiveTimeout(std::chrono::microseconds timeout) {
-  const timeval value{.tv_sec = timeout.count() / 1'000'000,
-                      .tv_usec = timeout.count() % 1'000'000};
-  return CheckSyscall(setsockopt(fd(), SOL_SOCKET, SO_RCVTIMEO, &value, sizeof(value)));
-}
-
 ErrnoOr<ReceivedMessage> Channel::Receive(size_t max_descriptors, Wait wait, Loss loss) {
   if (!receive_buffer_) receive_buffer_ = std::make_unique<std::byte[]>(kMaxMessageBytes);
   iovec data{receive_buffer_.get(), kMaxMessageBytes};

@@ -3,7 +3,6 @@
 #ifndef POSTERN_COMMON_RPC_CHANNEL_H_
 #define POSTERN_COMMON_RPC_CHANNEL_H_
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -57,11 +56,8 @@ class Channel {
   // Two connected ends, both close-on-exec.
   static ErrnoOr<std::pair<Channel, Channel>> CreatePair();
 
-  // How long Receive() blocks at the most; call it before the jail is closed.
-  ErrnoOrVoid SetReceiveTimeout(std::chrono::microseconds timeout);
-
   // Receives one message with at most `max_descriptors` descriptors, all of them close-on-exec.
-  //   EAGAIN      kDontBlock, and nothing is there (or SO_RCVTIMEO ran out)
+  //   EAGAIN      kDontBlock, and nothing is there
   //   ECONNRESET  the peer is gone
   //   EMSGSIZE    the message or its control data was cut: over kMaxMessageBytes or over
   //   kMaxMessageDescriptors EBADMSG     more descriptors than allowed, or control data that isn't

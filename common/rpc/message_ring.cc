@@ -8,6 +8,8 @@
 #include <cstring>
 #include <ctime>
 
+#include "common/rpc/processor.h"
+
 namespace postern {
 namespace {
 
@@ -39,6 +41,7 @@ bool MessageRingWriter::Write(std::span<const std::byte> message) {
   const Size size = message.size();
   CopyIn(written_, std::as_bytes(std::span(&size, 1)));
   CopyIn(written_ + sizeof(Size), message);
+  NoteProcessor();
   written_ += needed;
   memory_->written.store(written_, std::memory_order_release);
   return true;
@@ -52,7 +55,15 @@ void MessageRingWriter::CopyIn(uint64_t position, std::span<const std::byte> byt
   std::memcpy(memory_->data, bytes.data() + first, bytes.size() - first);
 }
 
+void MessageRingWriter::NoteProcessor() {
+  const uint32_t processor = CurrentProcessor();
+  if (processor == processor_) return;
+  processor_ = processor;
+  memory_->writer_processor.store(processor, std::memory_order_relaxed);
+}
+
 void MessageRingWriter::CountSocketMessage() {
+  NoteProcessor();
   memory_->socket_sent.store(++socket_sent_, std::memory_order_release);
 }
 

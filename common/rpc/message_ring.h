@@ -26,6 +26,8 @@ struct MessageRingMemory {
 
   // Free-running, in bytes. Each on a cache line of its own, because each has one writer.
   alignas(64) std::atomic<uint64_t> written;
+  // Where the writer ran when it last wrote or sent something (CurrentProcessor()): a hint.
+  std::atomic<uint32_t> writer_processor;
   alignas(64) std::atomic<uint64_t> read;
   alignas(64) std::atomic<uint32_t> waiting;
   // Messages that went over the socket instead, as sent and as received.
@@ -57,10 +59,12 @@ class MessageRingWriter {
 
  private:
   void CopyIn(uint64_t position, std::span<const std::byte> bytes);
+  void NoteProcessor();
 
   MessageRingMemory* const memory_;
   uint64_t written_ = 0;
   uint64_t socket_sent_ = 0;
+  uint32_t processor_ = 0;  // What the memory says.
 };
 
 // The reading end. One thread at a time, but for what says otherwise.
@@ -76,6 +80,11 @@ class MessageRingReader {
   bool SocketIsNext() const;
   // Counts one that was received over the socket.
   void CountSocketMessage();
+
+  // Where the writer ran when it last wrote or sent something, as it says (CurrentProcessor()).
+  uint32_t writer_processor() const {
+    return memory_->writer_processor.load(std::memory_order_relaxed);
+  }
 
   // Waits until there may be a message, or until the time is over.
   void WaitForMessage(std::chrono::nanoseconds limit);

@@ -5,10 +5,9 @@
 #include <unistd.h>
 
 #include "common/logging.h"
+#include "common/rpc/processor.h"
 
 namespace postern {
-
-RpcChannel::RpcChannel(Channel socket) : socket_(std::move(socket)) {}
 
 RpcChannel::Rings::~Rings() {
   if (munmap(memory, sizeof(Memory)) < 0) LOG(ERROR) << "munmap: " << Errno::Last().Message();
@@ -59,23 +58,20 @@ ErrnoOr<RpcChannel> RpcChannel::Open(Parts parts, End end) {
   void* const memory =
       mmap(nullptr, sizeof(Memory), PROT_READ | PROT_WRITE, MAP_SHARED, parts.memory.get(), 0);
   if (memory == MAP_FAILED) return Errno::Last();
-  RpcChannel channel{Channel(std::move(parts.socket))};
   // Safe because it is as large and aligned to a page, and zeros are a ring's first state.
-  channel.rings_ = std::make_unique<Rings>(static_cast<Memory*>(memory), end,
-                                           EventFd::Adopt(std::move(parts.doorbell)),
-                                           EventFd::Adopt(std::move(parts.peer_doorbell)));
-  return channel;
+  return RpcChannel(Channel(std::move(parts.socket)),
+                    std::make_unique<Rings>(static_cast<Memory*>(memory), end,
+                                            EventFd::Adopt(std::move(parts.doorbell)),
+                                            EventFd::Adopt(std::move(parts.peer_doorbell))));
 }
 
-ErrnoOrVoid RpcChannel::SetReceiveTimeout(std::chrono::microseconds timeout) {
-  timeout_ = timeout;
-  if (rings_ != nullptr) return {};
-  return socket_.SetReceiveTimeout(timeout);
+bool RpcChannel::PeerSharesProcessor() const {
+  const uint32_t peer = rings_->in.writer_processor();
+  return peer != 0 && peer == CurrentProcessor();
 }
 
 ErrnoOr<ReceivedMessage> RpcChannel::Receive(size_t max_descriptors, Channel::Wait wait,
                                              Channel::Loss loss) {
-  if (rings_ == nullptr) return socket_.Receive(max_descriptors, wait, loss);
   ErrnoOr<ReceivedMessage> received = ReceiveNow(max_descriptors, loss);
   if (received.errno_value() != EAGAIN || wait == Channel::Wait::kDontBlock) return received;
   rings_->in.WaitForMessage(timeout_);
@@ -98,7 +94,6 @@ ErrnoOr<ReceivedMessage> RpcChannel::ReceiveNow(size_t max_descriptors, Channel:
 
 ErrnoOrVoid RpcChannel::Send(std::span<const std::byte> bytes, std::span<const int> descriptors,
                              Channel::Wait wait) {
-  if (rings_ == nullptr) return socket_.Send(bytes, descriptors, wait);
   if (bytes.empty()) return Errno(EMSGSIZE);
   if (!descriptors.empty() || !rings_->out.Write(bytes)) {
     POSTERN_RETURN_IF_ERROR(socket_.Send(bytes, descriptors, wait));

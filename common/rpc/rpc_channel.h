@@ -1,5 +1,5 @@
 // The message channel between worker and broker: Channel's messages, through shared memory where
-// that serves.
+// they fit.
 #ifndef POSTERN_COMMON_RPC_RPC_CHANNEL_H_
 #define POSTERN_COMMON_RPC_RPC_CHANNEL_H_
 
@@ -21,9 +21,9 @@
 namespace postern {
 
 // Messages without descriptors that aren't large go through a ring in shared memory, which spares
-// the kernel's copies and most of its calls; all others go over the socket, and so does everything
-// if there is no shared memory. Messages arrive in the order in which they were sent. As for
-// Channel, one thread at a time receives and one sends, and the peer is not trusted.
+// the kernel's copies and most of its calls; all others go over the socket. Messages arrive in the
+// order in which they were sent. As for Channel, one thread at a time receives and one sends, and
+// the peer is not trusted.
 class RpcChannel {
  public:
   // Which of the two ends.
@@ -38,8 +38,6 @@ class RpcChannel {
     UniqueFd peer_doorbell;  // Rung by this end.
   };
 
-  // The socket alone.
-  RpcChannel(Channel socket);  // NOLINT: a channel is one.
   // Maps the memory.
   static ErrnoOr<RpcChannel> Open(Parts parts, End end);
   // Adds `parts` to descriptors for a message, and takes them out of what has been received: the
@@ -53,18 +51,22 @@ class RpcChannel {
   RpcChannel& operator=(RpcChannel&&) noexcept = default;
   ~RpcChannel() = default;
 
-  // How long kBlock waits at the most. Call it before the jail is closed.
-  ErrnoOrVoid SetReceiveTimeout(std::chrono::microseconds timeout);
+  // How long kBlock waits at the most.
+  void SetReceiveTimeout(std::chrono::microseconds timeout) { timeout_ = timeout; }
 
-  // As Channel's. ECONNRESET is only noticed when PeerHasHungUp() has been called, if there is
-  // shared memory. EBADMSG: also a ring that makes no sense.
+  // As Channel's. ECONNRESET is only noticed when PeerHasHungUp() has been called. EBADMSG: also a
+  // ring that makes no sense.
   ErrnoOr<ReceivedMessage> Receive(size_t max_descriptors, Channel::Wait wait,
                                    Channel::Loss loss = Channel::Loss::kRefuse);
   ErrnoOrVoid Send(std::span<const std::byte> bytes, std::span<const int> descriptors = {},
                    Channel::Wait wait = Channel::Wait::kBlock);
 
-  // Whether Receive() may find something. Always, without shared memory: only the socket knows.
-  bool MayHaveMessage() const { return rings_ == nullptr || rings_->in.MayHaveMessage(); }
+  // Whether Receive() may find something.
+  bool MayHaveMessage() const { return rings_->in.MayHaveMessage(); }
+
+  // Whether the peer, when it last sent something, ran on the processor that the calling thread
+  // runs on now: it can't send while we keep that busy. A hint, and the peer's word.
+  bool PeerSharesProcessor() const;
 
   // So says the socket: the next Receive() looks there even if nothing is announced. Not earlier:
   // what lies there unannounced comes after what the peer is yet to write into the ring.
@@ -72,15 +74,13 @@ class RpcChannel {
 
   // Before sleeping anywhere else than in Receive(): false if there may be a message already. Any
   // thread.
-  bool PrepareToSleep() { return rings_ == nullptr || rings_->in.PrepareToSleep(); }
+  bool PrepareToSleep() { return rings_->in.PrepareToSleep(); }
   // After it. Any thread.
-  void Awake() {
-    if (rings_ != nullptr) rings_->in.Awake();
-  }
+  void Awake() { rings_->in.Awake(); }
 
-  bool has_memory() const { return rings_ != nullptr; }
-  // To poll while the doorbell is prepared for; null without shared memory.
-  const EventFd* doorbell() const { return rings_ == nullptr ? nullptr : &*rings_->doorbell; }
+  // To poll while the doorbell is prepared for: it tells of all messages, those in the socket
+  // included.
+  const EventFd& doorbell() const { return *rings_->doorbell; }
   // Gives it away, for who has use for one of his own.
   EventFd TakeDoorbell() { return *std::move(rings_->doorbell); }
   // The socket.
@@ -110,10 +110,13 @@ class RpcChannel {
     const std::unique_ptr<std::byte[]> buffer;  // Of what was read last.
   };
 
+  RpcChannel(Channel socket, std::unique_ptr<Rings> rings)
+      : socket_(std::move(socket)), rings_(std::move(rings)) {}
+
   ErrnoOr<ReceivedMessage> ReceiveNow(size_t max_descriptors, Channel::Loss loss);
 
   Channel socket_;
-  std::unique_ptr<Rings> rings_;
+  std::unique_ptr<Rings> rings_;  // Never null, but in what was moved from.
   std::chrono::microseconds timeout_{0};
   bool look_at_socket_ = false;
 };

@@ -174,7 +174,8 @@ std::span<const OptionRow> OptionTable() { return kOptions; }
 
 std::string HelpText(bool full) {
   constexpr size_t kColumn = 32;
-  std::string text = std::string(kDescription) + "\n\n" + kUsage + "\nOptions:\n";
+  std::string text(kDescription);
+  text.append("\n\n").append(kUsage).append("\nOptions:\n");
   for (const OptionRow& row : kOptions) {
     const std::string heading = "  " + Heading(row);
     text += heading;

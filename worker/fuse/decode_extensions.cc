@@ -5,9 +5,6 @@
 namespace postern {
 namespace {
 
-// The broker takes no more groups of a caller (proto/rpc.proto).
-constexpr uint32_t kMaxSupplementaryGroups = 32;
-
 // What is left of a record behind its parts can only be padding.
 ErrnoOrVoid RequirePadding(const FuseArguments& body) {
   if (body.remaining() >= kFuseRecordAlignment) return Errno(EINVAL);
@@ -16,7 +13,7 @@ ErrnoOrVoid RequirePadding(const FuseArguments& body) {
 
 ErrnoOrVoid TakeGroups(FuseArguments body, rpc::Credentials& credentials) {
   const auto groups = body.Take<FuseSupplementaryGroups>();
-  if (!groups || groups->nr_groups > kMaxSupplementaryGroups) return Errno(EINVAL);
+  if (!groups || groups->nr_groups > uint32_t{rpc::kMaxSupplementaryGids}) return Errno(EINVAL);
   for (uint32_t i = 0; i < groups->nr_groups; ++i) {
     const auto gid = body.Take<uint32_t>();
     if (!gid) return Errno(EINVAL);
@@ -34,7 +31,7 @@ ErrnoOrVoid TakeSecurityContext(uint32_t count, FuseArguments body, rpc::Securit
   POSTERN_RETURN_IF_ERROR(TakeAttributeName(body, context.mutable_name()));
   const auto value = body.TakeBytes(header->size);
   if (!value) return Errno(EINVAL);
-  if (value->size() > kMaxAttributeBytes) return Errno(E2BIG);
+  if (value->size() > rpc::kMaxXattrValueBytes) return Errno(E2BIG);
   context.set_value(value->data(), value->size());
   return RequirePadding(body);
 }

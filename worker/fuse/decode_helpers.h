@@ -20,9 +20,6 @@ ErrnoOrVoid TakeName(FuseArguments& arguments, std::string* field);
 // as setxattr(2) has it.
 ErrnoOrVoid TakeAttributeName(FuseArguments& arguments, std::string* field);
 
-// The longest value of an extended attribute (XATTR_SIZE_MAX), and the longest list of names.
-inline constexpr uint32_t kMaxAttributeBytes = 65536;
-
 inline ErrnoOrVoid RequireEnd(const FuseArguments& arguments) {
   if (!arguments.AtEnd()) return Errno(EINVAL);
   return {};

@@ -4,6 +4,7 @@
 #define POSTERN_WORKER_FUSE_FUSE_DECODE_H_
 
 #include "common/errno_or.h"
+#include "proto/bounds.h"
 #include "proto/rpc.pb.h"
 #include "worker/fuse/file_operation.h"
 #include "worker/fuse/fuse_abi.h"
@@ -77,7 +78,7 @@ ErrnoOrVoid DecodeLseek(const DecodeContext&, FuseArguments&, FileOperation& ope
 
 // The most items in one ForgetRequest; half of what the broker takes (proto/rpc.proto), so that
 // such a request leaves room for others in its message.
-inline constexpr int kMaxForgetItems = 2048;
+inline constexpr int kMaxForgetItems = rpc::kMaxForgetItems / 2;
 
 }  // namespace postern
 

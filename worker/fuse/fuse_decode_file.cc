@@ -10,10 +10,6 @@
 namespace postern {
 namespace {
 
-// One COPY_FILE_RANGE, in bytes. Stopping a ring waits for what is in flight, so no request may
-// take long by the guest's choice.
-constexpr uint64_t kMaxCopyBytes = uint64_t{64} << 20;
-
 ErrnoOrVoid FindFile(const DecodeContext& context, uint64_t fh, FileOperation& operation) {
   POSTERN_ASSIGN_OR_RETURN(operation.file,
                            context.open_files.Find(OpenFileId(fh), NodeId(context.header.nodeid)));
@@ -91,7 +87,7 @@ ErrnoOrVoid DecodeCopyFileRange(const DecodeContext& context, FuseArguments& arg
   operation.offset = in.off_in;
   operation.target_offset = in.off_out;
   // FUSE_COPY_FILE_RANGE's answer has 32 bits for the count.
-  operation.size = std::min<uint64_t>(in.len, kMaxCopyBytes);
+  operation.size = std::min<uint64_t>(in.len, rpc::kMaxCopyBytes);
   POSTERN_ASSIGN_OR_RETURN(operation.target,
                            context.open_files.Find(OpenFileId(in.fh_out), NodeId(in.nodeid_out)));
   operation.kills_privileges = KillsPrivileges(context);  // As in FALLOCATE.

@@ -23,7 +23,7 @@ ErrnoOrVoid RequireAttributes(const DecodeContext& context) {
 ErrnoOr<uint32_t> BufferSize(const DecodeContext& context, uint32_t size) {
   if (size > kMaxAttributeBuffer) return Errno(ENOMEM);
   context.notes.size_only = size == 0;
-  return std::min(size, kMaxAttributeBytes);
+  return std::min(size, uint32_t{rpc::kMaxXattrValueBytes});
 }
 
 }  // namespace
@@ -49,7 +49,7 @@ ErrnoOrVoid DecodeSetxattr(const DecodeContext& context, FuseArguments& argument
   POSTERN_RETURN_IF_ERROR(TakeAttributeName(arguments, set.mutable_name()));
   const auto value = arguments.TakeBytes(in.size);
   if (!value || !arguments.AtEnd()) return Errno(EINVAL);
-  if (value->size() > kMaxAttributeBytes) return Errno(E2BIG);  // As setxattr(2).
+  if (value->size() > rpc::kMaxXattrValueBytes) return Errno(E2BIG);  // As setxattr(2).
   if (in.flags & ~uint32_t{XATTR_CREATE | XATTR_REPLACE}) return Errno(EINVAL);
   set.set_value(value->data(), value->size());
   set.set_flags(in.flags);

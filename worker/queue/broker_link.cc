@@ -5,14 +5,11 @@
 
 #include "common/checked.h"
 #include "common/rpc/batch_framing.h"
-#include "common/rpc/processor.h"
+#include "proto/bounds.h"
 #include "worker/fuse/fuse_decode.h"
 
 namespace postern {
 namespace {
-
-// As proto/rpc.proto says.
-constexpr int kMaxRequests = 64;
 
 // A batch takes no more once its requests, but for the forgets, exceed this.
 constexpr size_t kBatchBytes = 16 * 1024;
@@ -21,13 +18,14 @@ constexpr int kBatchForgets = kMaxForgetItems / 2;
 // The largest request that a decoder makes is a symlink with a security context: value, target,
 // two names, 32 groups. A BATCH_FORGET is smaller. So what CanAdd() allows always fits a message.
 constexpr size_t kForgetBytes = 24;
-constexpr size_t kLargestRequest = 65536 + 4096 + 2 * 256 + 32 * 6 + 128;
+constexpr size_t kLargestRequest = rpc::kMaxXattrValueBytes + rpc::kMaxSymlinkTargetBytes +
+                                   2 * (rpc::kMaxXattrNameBytes + 1) +
+                                   rpc::kMaxSupplementaryGids * 6 + 128;
 static_assert(kMaxForgetItems * kForgetBytes < kLargestRequest);
 static_assert(kBatchBytes + kBatchForgets * kForgetBytes + kLargestRequest + 1024 <
               kMaxMessageBytes);
 
-static_assert(rpc::RequestBatch::kRequestsFieldNumber == kBatchElementField &&
-              rpc::RequestBatch::kProcessorFieldNumber == kBatchProcessorField);
+static_assert(rpc::RequestBatch::kRequestsFieldNumber == kBatchElementField);
 
 constexpr size_t kRequestBlockBytes = 32 * 1024;
 // A directory's listing is some times as large as its message. What isn't used costs no memory: the
@@ -50,8 +48,7 @@ BrokerLink::BrokerLink(RpcChannel channel)
       request_arena_(MakeArena(request_block_.get(), kRequestBlockBytes)),
       reply_arena_(MakeArena(reply_block_.get(), kReplyBlockBytes)),
       message_(std::make_unique<std::byte[]>(kMaxMessageBytes)) {
-  // If it can't be set, waiting without a limit would hold up the guest: then nobody waits so.
-  can_wait_ = channel_.SetReceiveTimeout(kReplyTime).ok();
+  channel_.SetReceiveTimeout(kReplyTime);
   StartBatch();
 }
 
@@ -105,7 +102,7 @@ bool BrokerLink::CanAdd() {
   WriteLast();
   if (blocked_ || bytes_ > kBatchBytes) return false;
   // One place is kept for the forgets.
-  if (requests_ >= kMaxRequests - 1) return false;
+  if (requests_ >= rpc::kMaxBatchRequests - 1) return false;
   return forget_ == nullptr || forget_->forget().items_size() < kBatchForgets;
 }
 
@@ -118,19 +115,12 @@ ErrnoOrVoid BrokerLink::Flush() {
     StartBatch();
     return {};
   }
-  // Safe as in Write(). Not counted: if the message has to wait, more may be added to it.
-  WriteProcessor(reinterpret_cast<uint8_t*>(message_.get()) + bytes_);
-  const ErrnoOrVoid sent =
-      channel_.Send({message_.get(), bytes_ + kProcessorBytes}, {}, Channel::Wait::kDontBlock);
+  const ErrnoOrVoid sent = channel_.Send({message_.get(), bytes_}, {}, Channel::Wait::kDontBlock);
   blocked_ = sent.errno_value() == EAGAIN;
   if (blocked_) return {};
   POSTERN_RETURN_IF_ERROR(sent);
   StartBatch();
   return {};
-}
-
-bool BrokerLink::shares_processor() const {
-  return can_wait_ && broker_processor_ != 0 && broker_processor_ == CurrentProcessor();
 }
 
 ErrnoOr<BrokerLink::Replies> BrokerLink::Receive(Channel::Wait wait) {
@@ -141,7 +131,6 @@ ErrnoOr<BrokerLink::Replies> BrokerLink::Receive(Channel::Wait wait) {
   if (!batch->ParseFromArray(message.bytes.data(), Narrow<int>(message.bytes.size()))) {
     return Errno(EBADMSG);
   }
-  broker_processor_ = batch->processor();
   // One that nobody asked for is found out, and ends everything, where it is matched.
   unanswered_ -= std::min(unanswered_, static_cast<size_t>(batch->replies_size()));
   return Replies{batch, std::move(message.descriptors), message.descriptors_lost};

@@ -43,9 +43,6 @@ class BrokerLink {
   // Whether requests that Add() gave, sent or not, are without an answer: until then Receive() has
   // nothing to give but the broker's end.
   bool awaits_replies() const { return unanswered_ > 0; }
-  // Whether the broker, when it last answered, ran on the processor that the calling thread runs on
-  // now: it can't answer while we keep that busy.
-  bool shares_processor() const;
 
   // Whether there is room in the batch; if not, Flush() makes some unless blocked().
   bool CanAdd();
@@ -57,17 +54,16 @@ class BrokerLink {
   // and EMSGSIZE: the broker broke the protocol. Else it is gone.
   ErrnoOr<Replies> Receive(Channel::Wait wait = Channel::Wait::kDontBlock);
 
-  // Whether Receive() may find something.
-  bool may_have_reply() const { return channel_.MayHaveMessage(); }
+  // The broker's end is who a thread waits for that waits for replies.
+  const RpcChannel& channel() const { return channel_; }
 
   // So says the socket.
   void PeerHasHungUp() { channel_.PeerHasHungUp(); }
   // Around a sleep that the broker's doorbell ends; see RpcChannel.
   bool PrepareToSleep() { return channel_.PrepareToSleep(); }
   void Awake() { channel_.Awake(); }
-  bool has_memory() const { return channel_.has_memory(); }
 
-  // To poll: for reading, and for writing while blocked().
+  // To poll for the broker's end, and for writing while blocked().
   int fd() const { return channel_.fd(); }
 
  private:
@@ -89,9 +85,7 @@ class BrokerLink {
   int requests_ = 0;                // Written, or in forget_ or last_.
   rpc::Request* forget_ = nullptr;  // Of this batch and not written yet, or null.
   rpc::Request* last_ = nullptr;    // What Add() gave last, if it isn't written yet.
-  bool can_wait_ = false;
   size_t unanswered_ = 0;
-  uint32_t broker_processor_ = 0;  // CurrentProcessor()
   bool blocked_ = false;
 };
 

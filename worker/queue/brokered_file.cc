@@ -20,7 +20,7 @@ constexpr uint32_t kMaxReplyError = 511;
 bool Keeps(const GuestFile& file) { return file.has_set_id_bits.load(std::memory_order_relaxed); }
 
 size_t NextPartSize(const FileOperation& operation) {
-  return std::min<size_t>(operation.size - operation.result, kMaxBrokeredBytes);
+  return std::min<size_t>(operation.size - operation.result, rpc::kMaxWriteBytes);
 }
 
 FileProgress Finish(FileOperation& operation, int error) {

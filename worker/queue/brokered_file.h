@@ -7,6 +7,7 @@
 #define POSTERN_WORKER_QUEUE_BROKERED_FILE_H_
 
 #include "common/errno_or.h"
+#include "proto/bounds.h"
 #include "proto/rpc.pb.h"
 #include "worker/fuse/file_operation.h"
 #include "worker/queue/file_io.h"
@@ -14,16 +15,13 @@
 
 namespace postern {
 
-// The most data in one WriteFileRequest (proto/rpc.proto).
-inline constexpr size_t kMaxBrokeredBytes = 65536;
-
 // Whether `operation`, as decoded, would take set-id bits that it mustn't take.
 bool NeedsBroker(const FileOperation& operation);
 
 // Checks one that does. EINVAL for offsets that the kernel's type doesn't hold.
 ErrnoOrVoid CheckBrokered(const FileOperation& operation);
 
-// Asks for the next part of it: what is left of a WRITE, kMaxBrokeredBytes at most, copied from
+// Asks for the next part of it: what is left of a WRITE, rpc::kMaxWriteBytes at most, copied from
 // guest memory now; the others whole.
 void AskForPart(const FileOperation& operation, const DescriptorChain& chain,
                 rpc::Request& request);

@@ -35,14 +35,7 @@ ErrnoOr<std::unique_ptr<FuseDevice>> FuseDevice::Create(std::vector<RpcChannel> 
                                                         const FuseOptions& options) {
   // What wakes a queue's thread, whoever has something for it.
   std::vector<EventFd> wakes;
-  for (RpcChannel& channel : channels) {
-    if (channel.has_memory()) {
-      wakes.push_back(channel.TakeDoorbell());
-      continue;
-    }
-    POSTERN_ASSIGN_OR_RETURN(EventFd wake, EventFd::Create());
-    wakes.push_back(std::move(wake));
-  }
+  for (RpcChannel& channel : channels) wakes.push_back(channel.TakeDoorbell());
   const size_t io_threads = std::clamp(2 * channels.size(), kMinIoThreads, kMaxIoThreads);
   std::unique_ptr<FuseDevice> device(new FuseDevice(options, io_threads));
   device->shared_.open_files.set_limit(OpenFileLimit(channels.size()));

@@ -19,13 +19,6 @@ namespace {
 // How often a ring without a kick descriptor is looked at (vhost-user: then the device polls).
 constexpr int kPollMilliseconds = 1;
 
-// The broker needs one turn for its answer, unless others want this processor, too.
-constexpr int kTurnsForAnswer = 3;
-
-// While the broker waits for this processor, too, and has nothing to do, giving way to it only
-// delays the guest's next request.
-constexpr std::chrono::microseconds kPatienceWithGuest{30};
-
 // A notification. The descriptor may be a pipe's end (User-Mode Linux): a full one holds
 // notifications enough, and a reader that has gone is the connection's business.
 void Notify(const UniqueFd& fd) {
@@ -58,8 +51,7 @@ UniqueFd MakeNonBlocking(UniqueFd fd) {
 QueueThread::QueueThread(FuseShared& shared, RpcChannel channel, EventFd wake, std::string name)
     : wake_(std::move(wake)),
       fuse_(shared, std::move(channel), wake_),
-      poll_(shared.options.poll_budget),
-      turns_(shared.options.poll_budget),
+      peer_waiting_(shared.options.poll_budget),
       name_(std::move(name)),
       thread_([this] { Run(); }) {
   // Returns when the thread is in its loop: what a thread needs to start must not meet the seccomp
@@ -176,7 +168,7 @@ void QueueThread::Run() {
   bool await_reply = false;
   while (BeginCommand()) {
     const uint64_t progress = fuse_.progress();
-    if (await_reply) LetBrokerAnswer();
+    if (await_reply) peer_waiting_.LetPeerAnswer(fuse_.link().channel());
     TakeReplies(await_reply ? Channel::Wait::kBlock : Channel::Wait::kDontBlock);
     const bool reply_is_late = await_reply && fuse_.progress() == progress;
     fuse_.TakeCompletions(ring_.virtqueue.get());
@@ -190,29 +182,18 @@ void QueueThread::Run() {
       await_reply = false;
       continue;
     }
-    if (fuse_.progress() != progress) poll_.Busy();
+    if (fuse_.progress() != progress) peer_waiting_.Busy();
     // Where the broker needs this processor for its answer, nothing but the answer is waited for.
     // If that takes long, for all.
     const bool broker_waits = BrokerNeedsProcessor();
     await_reply = broker_waits && !reply_is_late && !fuse_.link().blocked();
-    if (!await_reply && (broker_waits || !LookAgain())) Wait();
+    if (!await_reply && (broker_waits || !peer_waiting_.AgainForOthers(fuse_.link().channel())))
+      Wait();
   }
 }
 
 bool QueueThread::BrokerNeedsProcessor() const {
-  return fuse_.link().awaits_replies() && fuse_.link().shares_processor();
-}
-
-bool QueueThread::LookAgain() {
-  if (!fuse_.link().shares_processor()) return poll_.Again();
-  return poll_.Again(kPatienceWithGuest);
-}
-
-void QueueThread::LetBrokerAnswer() {
-  turns_.Busy();
-  for (int turn = 0; turn < kTurnsForAnswer; ++turn) {
-    if (fuse_.link().may_have_reply() || !turns_.Again()) return;
-  }
+  return fuse_.link().awaits_replies() && PeerWaiting::PeerNeedsProcessor(fuse_.link().channel());
 }
 
 void QueueThread::TakeReplies(Channel::Wait wait) {
@@ -244,9 +225,8 @@ void QueueThread::Wait() {
     channel_readable_ = true;
     return fuse_.link().Awake();
   }
-  // With shared memory the doorbell tells of messages, those in the socket included.
-  const short channel_events = static_cast<short>((fuse_.link().has_memory() ? 0 : POLLIN) |
-                                                  (fuse_.link().blocked() ? POLLOUT : 0));
+  // The doorbell, which is wake_, tells of messages, those in the socket included.
+  const short channel_events = fuse_.link().blocked() ? POLLOUT : 0;
   std::array<pollfd, 3> watched{{
       {wake_.fd(), POLLIN, 0},
       {fuse_.link().fd(), channel_events, 0},

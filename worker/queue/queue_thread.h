@@ -11,9 +11,8 @@
 #include <thread>
 
 #include "common/event_fd.h"
-#include "common/rpc/adaptive_poll.h"
+#include "common/rpc/peer_waiting.h"
 #include "common/rpc/rpc_channel.h"
-#include "common/rpc/turn_taking.h"
 #include "common/unique_fd.h"
 #include "worker/queue/fuse_queue.h"
 #include "worker/vhost_user/device_queue.h"
@@ -75,11 +74,6 @@ class QueueThread : public DeviceQueue {
   bool BrokerNeedsProcessor() const;
   // Whether nothing taken from the ring is unanswered.
   bool drained() const;
-  // Whether to look for work again before sleeping.
-  bool LookAgain();
-  // Gives the broker the processor that it shares with this thread, until it has answered or
-  // doesn't want it.
-  void LetBrokerAnswer();
   // Takes what the broker has answered, if it can have.
   void TakeReplies(Channel::Wait wait);
   void PublishUsed();
@@ -92,8 +86,7 @@ class QueueThread : public DeviceQueue {
   // The thread's own.
   const EventFd wake_;
   FuseQueue fuse_;
-  AdaptivePoll poll_;
-  TurnTaking turns_;
+  PeerWaiting peer_waiting_;
   const std::string name_;
   Ring ring_;
   bool enabled_ = false;

@@ -114,15 +114,14 @@ enum class Known { kByDescriptor, kByHandle };
 
 class BrokerAllocationsTest
     : public ServiceFixture,
-      public testing::WithParamInterface<
-          std::tuple<Row, Transport, Known, size_t /* requests at a time */>> {
+      public testing::WithParamInterface<std::tuple<Row, Known, size_t /* requests at a time */>> {
  protected:
   void SetUp() override {
     before_ = OpenDescriptors();
     MakeFiles();
     filesystem_.emplace(OpenPathTo(share_.Path()), ProcFd(OpenPathTo("/proc/self/fd")),
                         *ProcessCredentials::Capture(), /*descriptor_limit=*/1000);
-    if (std::get<2>(GetParam()) == Known::kByHandle &&
+    if (std::get<1>(GetParam()) == Known::kByHandle &&
         !filesystem_->UseFileHandles(MountTable::Policy::kDescriptor).ok()) {
       GTEST_SKIP() << "no file handles here";
     }
@@ -142,9 +141,8 @@ class BrokerAllocationsTest
     ServiceFixture::TearDown();
   }
 
-  Transport transport() const override { return std::get<1>(GetParam()); }
   const Row& row() const { return std::get<0>(GetParam()); }
-  size_t at_a_time() const { return std::get<3>(GetParam()); }
+  size_t at_a_time() const { return std::get<2>(GetParam()); }
 
   void DoAll(size_t units) {
     for (size_t done = 0; done < units; done += at_a_time()) {
@@ -158,11 +156,6 @@ class BrokerAllocationsTest
 
  private:
   RpcChannel MakeChannel() {
-    if (transport() == Transport::kSockets) {
-      auto pair = *Channel::CreatePair();
-      end_.emplace(std::move(pair.first));
-      return std::move(pair.second);
-    }
     auto pair = *RpcChannel::CreatePair();
     end_.emplace(*RpcChannel::Open(std::move(pair.first), RpcChannel::End::kWorker));
     return *RpcChannel::Open(std::move(pair.second), RpcChannel::End::kBroker);
@@ -256,17 +249,14 @@ TEST_P(BrokerAllocationsTest, AreNoMoreThanTheTableAllows) {
 }
 
 std::string NameOf(const testing::TestParamInfo<BrokerAllocationsTest::ParamType>& info) {
-  const auto& [row, way, known, at_a_time] = info.param;
+  const auto& [row, known, at_a_time] = info.param;
   return std::string(row.name) +
          (known == Known::kByDescriptor ? "KnownByDescriptor" : "KnownByHandle") +
-         (way == Transport::kSharedMemory ? "ThroughMemory" : "OverTheSocket") +
          std::to_string(at_a_time) + "AtATime";
 }
 
 INSTANTIATE_TEST_SUITE_P(, BrokerAllocationsTest,
                          testing::Combine(testing::ValuesIn(Rows()),
-                                          testing::Values(Transport::kSharedMemory,
-                                                          Transport::kSockets),
                                           testing::Values(Known::kByDescriptor, Known::kByHandle),
                                           testing::Values(1, 32)),
                          NameOf);

@@ -92,28 +92,19 @@ std::vector<Row> Rows() {
 
 void PrintTo(const Row& row, std::ostream* to) { *to << row.name; }
 
-enum class Way { kMemory, kSocket };
-
 class WorkerAllocationsTest
     : public FuseQueueFixture,
-      public testing::WithParamInterface<std::tuple<Row, Way, size_t /* requests at a time */>> {
+      public testing::WithParamInterface<std::tuple<Row, size_t /* requests at a time */>> {
  protected:
   void SetUp() override {
     before_ = OpenDescriptors();
     file_ = MemoryFile(std::string(kBlock, 'f'));
     Build(/*io_threads=*/2);
-    if (way() == Way::kMemory) {
-      auto pair = RpcChannel::CreatePair();
-      ASSERT_TRUE(pair.ok());
-      queue_.emplace(*shared_, *RpcChannel::Open(std::move(pair->first), RpcChannel::End::kWorker),
-                     *wake_);
-      peer_.emplace(*RpcChannel::Open(std::move(pair->second), RpcChannel::End::kBroker));
-    } else {
-      auto pair = Channel::CreatePair();
-      ASSERT_TRUE(pair.ok());
-      queue_.emplace(*shared_, std::move(pair->first), *wake_);
-      peer_.emplace(std::move(pair->second));
-    }
+    auto pair = RpcChannel::CreatePair();
+    ASSERT_TRUE(pair.ok());
+    queue_.emplace(*shared_, *RpcChannel::Open(std::move(pair->first), RpcChannel::End::kWorker),
+                   *wake_);
+    peer_.emplace(*RpcChannel::Open(std::move(pair->second), RpcChannel::End::kBroker));
     broker_.reset();  // It is the fixture's queue's.
     Do([](size_t) { return Sent{FUSE_INIT, InitArguments()}; }, 1);
     ASSERT_TRUE(shared_->session.active());
@@ -129,8 +120,7 @@ class WorkerAllocationsTest
   }
 
   const Row& row() const { return std::get<0>(GetParam()); }
-  Way way() const { return std::get<1>(GetParam()); }
-  size_t at_a_time() const { return std::get<2>(GetParam()); }
+  size_t at_a_time() const { return std::get<1>(GetParam()); }
 
   // What the worker does is counted, on all its threads; what guest and broker do isn't.
   void ServeCounted() {
@@ -237,15 +227,12 @@ TEST_P(WorkerAllocationsTest, AreNoMoreThanTheTableAllows) {
 }
 
 std::string NameOf(const testing::TestParamInfo<WorkerAllocationsTest::ParamType>& info) {
-  const auto& [row, way, at_a_time] = info.param;
-  return std::string(row.name) + (way == Way::kMemory ? "ThroughMemory" : "OverTheSocket") +
-         std::to_string(at_a_time) + "AtATime";
+  const auto& [row, at_a_time] = info.param;
+  return std::string(row.name) + std::to_string(at_a_time) + "AtATime";
 }
 
 INSTANTIATE_TEST_SUITE_P(, WorkerAllocationsTest,
-                         testing::Combine(testing::ValuesIn(Rows()),
-                                          testing::Values(Way::kMemory, Way::kSocket),
-                                          testing::Values(1, 32)),
+                         testing::Combine(testing::ValuesIn(Rows()), testing::Values(1, 32)),
                          NameOf);
 
 }  // namespace

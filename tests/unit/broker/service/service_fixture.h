@@ -20,27 +20,15 @@
 #include "common/rpc/channel.h"
 #include "proto/rpc.pb.h"
 #include "tests/unit/broker/filesystem_fixture.h"
-#include "tests/unit/broker/service/service_worker.h"
+#include "tests/unit/common/rpc/rpc_peer.h"
 
 namespace postern {
-
-// What the service's channels are made of. Every test of the service runs over both.
-enum class Transport { kSockets, kSharedMemory };
-inline void PrintTo(Transport transport, std::ostream* out) {
-  *out << (transport == Transport::kSockets ? "Sockets" : "SharedMemory");
-}
-#define POSTERN_INSTANTIATE_SERVICE_TEST(fixture)                                          \
-  INSTANTIATE_TEST_SUITE_P(, fixture,                                                      \
-                           testing::Values(Transport::kSockets, Transport::kSharedMemory), \
-                           testing::PrintToStringParamName())
 
 // Every test ends with the descriptors that it began with.
 class ServiceFixture : public testing::Test {
  protected:
   static constexpr size_t kChannels = 2;
   static constexpr uint64_t kRoot = 1;
-
-  virtual Transport transport() const = 0;
 
   void SetUp() override {
     before_ = OpenDescriptors();
@@ -84,7 +72,7 @@ class ServiceFixture : public testing::Test {
 
   // The worker's end goes into worker_.
   RpcChannel AddChannel() {
-    auto pair = ServiceWorker::CreatePair(transport() == Transport::kSharedMemory);
+    auto pair = RpcPeer::CreatePair(RpcChannel::End::kWorker);
     worker_.push_back(std::move(pair.first));
     return std::move(pair.second);
   }
@@ -180,7 +168,7 @@ class ServiceFixture : public testing::Test {
   SharedDirectory share_;
   std::set<std::string> before_;
   std::optional<Filesystem> filesystem_;
-  std::vector<ServiceWorker> worker_;
+  std::vector<RpcPeer> worker_;
   std::atomic<int> failures_{0};
   absl::Notification failed_;
   std::atomic<size_t> messages_{0};  // Of the last Ask().
@@ -192,10 +180,7 @@ class ServiceFixture : public testing::Test {
   }
 };
 
-class ServiceTest : public ServiceFixture, public testing::WithParamInterface<Transport> {
- protected:
-  Transport transport() const override { return GetParam(); }
-};
+using ServiceTest = ServiceFixture;
 
 }  // namespace postern
 

@@ -34,22 +34,20 @@ class ServiceHostileTest : public ServiceTest {
   }
 };
 
-POSTERN_INSTANTIATE_SERVICE_TEST(ServiceHostileTest);
-
-TEST_P(ServiceHostileTest, GarbageEndsTheSession) {
+TEST_F(ServiceHostileTest, GarbageEndsTheSession) {
   const std::string garbage = "\x0a\xff\xff\xff\xff";
   ASSERT_TRUE(worker_[0].Send(std::as_bytes(std::span(garbage))).ok());
   ExpectEnd();
 }
 
-TEST_P(ServiceHostileTest, BatchWithoutRequestsEndsTheSession) {
+TEST_F(ServiceHostileTest, BatchWithoutRequestsEndsTheSession) {
   // An unknown field, so that the message isn't empty.
   const std::string unknown = "\x78\x01";
   ASSERT_TRUE(worker_[0].Send(std::as_bytes(std::span(unknown))).ok());
   ExpectEnd();
 }
 
-TEST_P(ServiceHostileTest, TooManyRequestsEndTheSession) {
+TEST_F(ServiceHostileTest, TooManyRequestsEndTheSession) {
   rpc::RequestBatch batch;
   for (uint64_t i = 1; i <= 65; ++i) {
     *batch.add_requests() = GetAttributesOf(kRoot);
@@ -59,43 +57,41 @@ TEST_P(ServiceHostileTest, TooManyRequestsEndTheSession) {
   ExpectEnd();
 }
 
-TEST_P(ServiceHostileTest, RequestWithoutOperationEndsTheSession) {
+TEST_F(ServiceHostileTest, RequestWithoutOperationEndsTheSession) {
   Send(BatchOf(rpc::Request()));
   ExpectEnd();
 }
 
-TEST_P(ServiceHostileTest, OperationOfAnUnknownNumberEndsTheSession) {
+TEST_F(ServiceHostileTest, OperationOfAnUnknownNumberEndsTheSession) {
   // requests { id: 1, field 500 (a message): {} }
   const std::string message("\x0a\x0c\x09\x01\0\0\0\0\0\0\0\xa2\x1f\x00", 14);
   ASSERT_TRUE(worker_[0].Send(std::as_bytes(std::span(message))).ok());
   ExpectEnd();
 }
 
-TEST_P(ServiceHostileTest, RequestWithoutIdEndsTheSession) {
+TEST_F(ServiceHostileTest, RequestWithoutIdEndsTheSession) {
   rpc::RequestBatch batch = BatchOf(GetAttributesOf(kRoot));
   batch.mutable_requests(0)->set_id(0);
   Send(batch);
   ExpectEnd();
 }
 
-TEST_P(ServiceHostileTest, DescriptorEndsTheSessionAndIsClosed) {
+TEST_F(ServiceHostileTest, DescriptorEndsTheSessionAndIsClosed) {
   const int descriptors[] = {STDIN_FILENO};
   Send(BatchOf(GetAttributesOf(kRoot)), descriptors);
   ExpectEnd();
 }
 
-TEST_P(ServiceHostileTest, OversizeMessageEndsTheSession) {
+TEST_F(ServiceHostileTest, OversizeMessageEndsTheSession) {
   const std::string big(kMaxMessageBytes + 1, 'x');
   ASSERT_EQ(send(worker_[0].fd(), big.data(), big.size(), MSG_NOSIGNAL),
             static_cast<ssize_t>(big.size()));
-  if (GetParam() == Transport::kSharedMemory) {
-    // Nobody looks there before a message of the socket is announced, as this one's end is.
-    ASSERT_TRUE(worker_[0].Send(std::as_bytes(std::span(big)).first(40'000)).ok());
-  }
+  // Nobody looks there before a message of the socket is announced, as this one's end is.
+  ASSERT_TRUE(worker_[0].Send(std::as_bytes(std::span(big)).first(40'000)).ok());
   ExpectEnd();
 }
 
-TEST_P(ServiceHostileTest, BrokenBoundEndsTheSessionBeforeAnythingOfTheBatchRuns) {
+TEST_F(ServiceHostileTest, BrokenBoundEndsTheSessionBeforeAnythingOfTheBatchRuns) {
   rpc::RequestBatch batch;
   auto* directory = batch.add_requests();
   directory->set_id(1);
@@ -110,7 +106,7 @@ TEST_P(ServiceHostileTest, BrokenBoundEndsTheSessionBeforeAnythingOfTheBatchRuns
   EXPECT_FALSE(share_.Exists("made"));
 }
 
-TEST_P(ServiceHostileTest, WorkerThatDoesNotReadEndsTheSession) {
+TEST_F(ServiceHostileTest, WorkerThatDoesNotReadEndsTheSession) {
   share_.Write(std::string(255, 'x'));
   StartService({.send_timeout = absl::Milliseconds(100)});
   Ask(Initialize());
@@ -126,7 +122,7 @@ TEST_P(ServiceHostileTest, WorkerThatDoesNotReadEndsTheSession) {
   EXPECT_EQ(failures_, 1);
 }
 
-TEST_P(ServiceHostileTest, BadNamesAndForeignIdsGetAnErrnoAndTheServiceGoesOn) {
+TEST_F(ServiceHostileTest, BadNamesAndForeignIdsGetAnErrnoAndTheServiceGoesOn) {
   share_.Write("file");
   const uint64_t node = Lookup("file");
   const uint64_t file = Ask(OpenOf(node)).reply.opened().open_file_id();

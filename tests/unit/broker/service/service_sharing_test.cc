@@ -69,10 +69,8 @@ class ServiceSharingTest : public ServiceTest {
   rpc::Request slow_;
   UniqueFd leased_;
 };
-POSTERN_INSTANTIATE_SERVICE_TEST(ServiceSharingTest);
-
 // With as many threads as channels a thread keeps its channel, until a message takes long.
-TEST_P(ServiceSharingTest, StuckRequestIsOvertakenByTheNextMessageOfItsChannel) {
+TEST_F(ServiceSharingTest, StuckRequestIsOvertakenByTheNextMessageOfItsChannel) {
   StartService({.channels = 2, .threads = 2});
   ASSERT_NO_FATAL_FAILURE(SetUpSlowRequest());
   if (IsSkipped()) return;
@@ -97,7 +95,7 @@ TEST_P(ServiceSharingTest, StuckRequestIsOvertakenByTheNextMessageOfItsChannel) 
   }
 }
 
-TEST_P(ServiceSharingTest, AsManyStuckRequestsAsThreadsAreAllAnsweredInTheEnd) {
+TEST_F(ServiceSharingTest, AsManyStuckRequestsAsThreadsAreAllAnsweredInTheEnd) {
   StartService({.channels = 2, .threads = 2});
   ASSERT_NO_FATAL_FAILURE(SetUpSlowRequest());
   if (IsSkipped()) return;
@@ -115,7 +113,7 @@ TEST_P(ServiceSharingTest, AsManyStuckRequestsAsThreadsAreAllAnsweredInTheEnd) {
   ExpectNothingMore(0);
 }
 
-TEST_P(ServiceSharingTest, StuckRequestWhoseThreadIsTheOnlyOneHoldsUpButLosesNothing) {
+TEST_F(ServiceSharingTest, StuckRequestWhoseThreadIsTheOnlyOneHoldsUpButLosesNothing) {
   StartService({.channels = 2, .threads = 1});
   ASSERT_NO_FATAL_FAILURE(SetUpSlowRequest());
   if (IsSkipped()) return;
@@ -132,7 +130,7 @@ TEST_P(ServiceSharingTest, StuckRequestWhoseThreadIsTheOnlyOneHoldsUpButLosesNot
 }
 
 // With fewer threads than channels.
-TEST_P(ServiceSharingTest, ChannelThatIsAlwaysBusyDoesntStarveTheOthers) {
+TEST_F(ServiceSharingTest, ChannelThatIsAlwaysBusyDoesntStarveTheOthers) {
   StartService({.channels = 3, .threads = 1});
   Ask(Initialize());
   std::atomic<bool> done{false};
@@ -169,7 +167,7 @@ struct Crowd {
 };
 
 // Claims under contention, for each relation of threads to channels.
-TEST_P(ServiceSharingTest, EachRequestIsAnsweredOnceWhateverTheThreadsDo) {
+TEST_F(ServiceSharingTest, EachRequestIsAnsweredOnceWhateverTheThreadsDo) {
   for (const Crowd& crowd : {Crowd{6, 1, 0}, Crowd{6, 3, 50}, Crowd{4, 4, 0}, Crowd{4, 4, 100},
                              Crowd{2, 6, 0}, Crowd{2, 6, 50}}) {
     SCOPED_TRACE(testing::Message() << crowd.channels << " channels, " << crowd.threads
@@ -205,7 +203,7 @@ TEST_P(ServiceSharingTest, EachRequestIsAnsweredOnceWhateverTheThreadsDo) {
 }
 
 // Slow ones among them, so that channels change hands while they are in use.
-TEST_P(ServiceSharingTest, ChannelsChangeHandsUnderLoad) {
+TEST_F(ServiceSharingTest, ChannelsChangeHandsUnderLoad) {
   StartService({.channels = 3, .threads = 3, .poll_budget = std::chrono::microseconds(50)});
   ASSERT_NO_FATAL_FAILURE(SetUpSlowRequest());
   if (IsSkipped()) return;

@@ -12,9 +12,7 @@
 namespace postern {
 namespace {
 
-POSTERN_INSTANTIATE_SERVICE_TEST(ServiceTest);
-
-TEST_P(ServiceTest, AnswersABatchById) {
+TEST_F(ServiceTest, AnswersABatchById) {
   share_.Write("file", "12345");
   const auto answers =
       Ask({Initialize(), LookupOf("file"), LookupOf("missing"), GetAttributesOf(kRoot)});
@@ -27,7 +25,7 @@ TEST_P(ServiceTest, AnswersABatchById) {
   EXPECT_EQ(messages_, 1u);
 }
 
-TEST_P(ServiceTest, RepliesThatAreDoneDontWaitForOthersBeyondTheDelay) {
+TEST_F(ServiceTest, RepliesThatAreDoneDontWaitForOthersBeyondTheDelay) {
   Setup setup;
   setup.reply_delay = std::chrono::microseconds(0);
   StartService(setup);
@@ -37,7 +35,7 @@ TEST_P(ServiceTest, RepliesThatAreDoneDontWaitForOthersBeyondTheDelay) {
   EXPECT_EQ(messages_, 8u);
 }
 
-TEST_P(ServiceTest, EverythingBeforeInitializeIsEio) {
+TEST_F(ServiceTest, EverythingBeforeInitializeIsEio) {
   EXPECT_EQ(Ask(GetAttributesOf(kRoot)).reply.error(), uint32_t{EIO});
   EXPECT_EQ(Ask(LookupOf("x")).reply.error(), uint32_t{EIO});
   EXPECT_EQ(Ask(Reset()).reply.error(), 0u);
@@ -46,14 +44,14 @@ TEST_P(ServiceTest, EverythingBeforeInitializeIsEio) {
   EXPECT_EQ(failures_, 0);
 }
 
-TEST_P(ServiceTest, SessionIsOneForAllChannels) {
+TEST_F(ServiceTest, SessionIsOneForAllChannels) {
   share_.Write("file");
   Ask(Initialize(), 0);
   const uint64_t node = Ask(LookupOf("file"), 0).reply.entry().node_id();
   EXPECT_EQ(Ask(GetAttributesOf(node), 1).reply.error(), 0u);
 }
 
-TEST_P(ServiceTest, OpenAndCreateBringTheirOwnDescriptors) {
+TEST_F(ServiceTest, OpenAndCreateBringTheirOwnDescriptors) {
   share_.Write("a", "content of a");
   share_.Write("b", "content of b");
   Ask(Initialize());
@@ -83,7 +81,7 @@ TEST_P(ServiceTest, OpenAndCreateBringTheirOwnDescriptors) {
   EXPECT_STREQ(text, "content of a");
 }
 
-TEST_P(ServiceTest, ResetForgetsInodesAndClosesFiles) {
+TEST_F(ServiceTest, ResetForgetsInodesAndClosesFiles) {
   share_.Write("file");
   Ask(Initialize());
   const uint64_t node = Lookup("file");
@@ -94,7 +92,7 @@ TEST_P(ServiceTest, ResetForgetsInodesAndClosesFiles) {
   EXPECT_EQ(Ask(GetAttributesOf(node)).reply.error(), uint32_t{EIO});
 }
 
-TEST_P(ServiceTest, InitializeEndsTheEarlierSession) {
+TEST_F(ServiceTest, InitializeEndsTheEarlierSession) {
   share_.Write("file");
   Ask(Initialize());
   const uint64_t node = Lookup("file");
@@ -104,7 +102,7 @@ TEST_P(ServiceTest, InitializeEndsTheEarlierSession) {
 }
 
 // A guest that starts again at its limit, without the end of the session before.
-TEST_P(ServiceTest, InitializeNeedsNothingOfTheBudget) {
+TEST_F(ServiceTest, InitializeNeedsNothingOfTheBudget) {
   Ask(Initialize());
   std::vector<DescriptorBudget::Share> all;
   for (auto share = filesystem_->budget().Take(); share.ok();
@@ -115,7 +113,7 @@ TEST_P(ServiceTest, InitializeNeedsNothingOfTheBudget) {
   EXPECT_EQ(Ask(GetAttributesOf(kRoot)).reply.error(), 0u);
 }
 
-TEST_P(ServiceTest, ForgetHasNoReply) {
+TEST_F(ServiceTest, ForgetHasNoReply) {
   share_.Write("file");
   Ask(Initialize());
   const uint64_t node = Lookup("file");
@@ -129,7 +127,7 @@ TEST_P(ServiceTest, ForgetHasNoReply) {
   EXPECT_EQ(answers[0].reply.error(), uint32_t{EBADF});
 }
 
-TEST_P(ServiceTest, LongListingsAreSplitOverMessages) {
+TEST_F(ServiceTest, LongListingsAreSplitOverMessages) {
   for (int i = 0; i < 100; ++i) {
     share_.Write(std::to_string(1000 + i) + std::string(200, 'x'));
   }
@@ -152,7 +150,7 @@ TEST_P(ServiceTest, LongListingsAreSplitOverMessages) {
   EXPECT_LT(messages_, 20u);  // and as many as fit in each message.
 }
 
-TEST_P(ServiceTest, FullBatchOfOpensFitsOneMessagesDescriptors) {
+TEST_F(ServiceTest, FullBatchOfOpensFitsOneMessagesDescriptors) {
   share_.Write("file");
   Ask(Initialize());
   const auto answers = Ask(std::vector<rpc::Request>(64, OpenOf(Lookup("file"))));
@@ -161,13 +159,13 @@ TEST_P(ServiceTest, FullBatchOfOpensFitsOneMessagesDescriptors) {
   EXPECT_EQ(messages_, 1u);
 }
 
-TEST_P(ServiceTest, ManyThreadsAndChannelsKeepRepliesApart) {
+TEST_F(ServiceTest, ManyThreadsAndChannelsKeepRepliesApart) {
   for (int i = 0; i < 10; ++i) share_.Write(std::to_string(i));
   Ask(Initialize());
   std::vector<std::thread> threads;
   for (size_t channel = 0; channel < kChannels; ++channel) {
     threads.emplace_back([this, channel] {
-      ServiceWorker& worker = worker_[channel];
+      RpcPeer& worker = worker_[channel];
       std::map<uint64_t, int> asked;
       uint64_t id = 0;
       for (int round = 0; round < 300; ++round) {
@@ -200,7 +198,7 @@ TEST_P(ServiceTest, ManyThreadsAndChannelsKeepRepliesApart) {
   for (std::thread& thread : threads) thread.join();
 }
 
-TEST_P(ServiceTest, InitializeDuringOperationsOfOthersLeaksNothing) {
+TEST_F(ServiceTest, InitializeDuringOperationsOfOthersLeaksNothing) {
   for (int i = 0; i < 10; ++i) share_.Write(std::to_string(i));
   Ask(Initialize(), 0);
   std::atomic<bool> done{false};
@@ -219,7 +217,7 @@ TEST_P(ServiceTest, InitializeDuringOperationsOfOthersLeaksNothing) {
 }
 
 // A lease makes open(2) wait for its holder.
-TEST_P(ServiceTest, SlowRequestHoldsUpNoOtherMessageOfItsChannel) {
+TEST_F(ServiceTest, SlowRequestHoldsUpNoOtherMessageOfItsChannel) {
   share_.Write("file");
   Ask(Initialize());
   rpc::Request slow = OpenOf(Lookup("file"));
@@ -244,17 +242,17 @@ TEST_P(ServiceTest, SlowRequestHoldsUpNoOtherMessageOfItsChannel) {
   EXPECT_EQ(descriptors->size(), 1u);
 }
 
-TEST_P(ServiceTest, WorkerThatEndsIsNoFailure) {
+TEST_F(ServiceTest, WorkerThatEndsIsNoFailure) {
   Ask(Initialize(), 1);
-  { const ServiceWorker gone = std::move(worker_[0]); }
+  { const RpcPeer gone = std::move(worker_[0]); }
   EXPECT_EQ(Ask(GetAttributesOf(kRoot), 1).reply.error(), 0u);
   EXPECT_EQ(failures_, 0);
 }
 
-TEST_P(ServiceTest, StartsWithoutServingUntilItIsLet) {
+TEST_F(ServiceTest, StartsWithoutServingUntilItIsLet) {
   std::vector<RpcChannel> ends;
   ends.push_back(AddChannel());
-  ServiceWorker& worker = worker_.back();
+  RpcPeer& worker = worker_.back();
   BrokerService service(*filesystem_, std::move(ends), {});
   ASSERT_TRUE(service.Start().ok());
   rpc::RequestBatch batch;

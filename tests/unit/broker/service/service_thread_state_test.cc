@@ -26,9 +26,7 @@ class ServiceThreadStateTest : public ServiceTest {
   }
 };
 
-POSTERN_INSTANTIATE_SERVICE_TEST(ServiceThreadStateTest);
-
-TEST_P(ServiceThreadStateTest, UmasksOfConcurrentRequestsDoNotMixUp) {
+TEST_F(ServiceThreadStateTest, UmasksOfConcurrentRequestsDoNotMixUp) {
   std::vector<std::thread> threads;
   for (size_t channel = 0; channel < kChannels; ++channel) {
     threads.emplace_back([this, channel] {
@@ -46,7 +44,7 @@ TEST_P(ServiceThreadStateTest, UmasksOfConcurrentRequestsDoNotMixUp) {
   for (std::thread& thread : threads) thread.join();
 }
 
-TEST_P(ServiceThreadStateTest, ExtendedAttributesAreReachedWhereverTheProcessStands) {
+TEST_F(ServiceThreadStateTest, ExtendedAttributesAreReachedWhereverTheProcessStands) {
   share_.Write("file");
   std::filesystem::current_path("/");
   rpc::Request request;
@@ -57,10 +55,10 @@ TEST_P(ServiceThreadStateTest, ExtendedAttributesAreReachedWhereverTheProcessSta
   EXPECT_EQ(std::filesystem::current_path(), "/");
 }
 
-TEST_P(ServiceThreadStateTest, ServiceThatIsGivenUpBeforeItServesReadsNothing) {
+TEST_F(ServiceThreadStateTest, ServiceThatIsGivenUpBeforeItServesReadsNothing) {
   std::vector<RpcChannel> ends;
   ends.push_back(AddChannel());
-  ServiceWorker& worker = worker_.back();
+  RpcPeer& worker = worker_.back();
   std::optional<BrokerService> service;
   service.emplace(*filesystem_, std::move(ends), BrokerServiceOptions());
   ASSERT_TRUE(service->Start().ok());

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -230,14 +231,14 @@ TEST_F(RpcChannelTest, RingThatMakesNoSenseIsEbadmsg) {
 }
 
 TEST_F(RpcChannelTest, WaitEndsWithTheTimeout) {
-  ASSERT_TRUE(broker_->SetReceiveTimeout(milliseconds(20)).ok());
+  broker_->SetReceiveTimeout(milliseconds(20));
   const auto begin = std::chrono::steady_clock::now();
   EXPECT_EQ(broker_->Receive(0, Wait::kBlock).errno_value(), EAGAIN);
   EXPECT_GE(std::chrono::steady_clock::now() - begin, milliseconds(20));
 }
 
 TEST_F(RpcChannelTest, WaitEndsWithAMessageOfEitherWay) {
-  ASSERT_TRUE(worker_->SetReceiveTimeout(std::chrono::minutes(10)).ok());
+  worker_->SetReceiveTimeout(std::chrono::minutes(10));
   for (const size_t size : {size_t{10}, kLarge}) {
     std::thread sender([&] {
       while ((*memory_)[1].waiting != MessageRingMemory::kInFutex) std::this_thread::yield();
@@ -246,23 +247,23 @@ TEST_F(RpcChannelTest, WaitEndsWithAMessageOfEitherWay) {
     ExpectMessage(worker_->Receive(0, Wait::kBlock), 1, size);
     sender.join();
   }
-  EXPECT_FALSE(IsReadable(worker_->doorbell()->fd()));
+  EXPECT_FALSE(IsReadable(worker_->doorbell().fd()));
 }
 
 TEST_F(RpcChannelTest, DoorbellIsRungForASleeperOnly) {
   ASSERT_TRUE(Send(*worker_, 1, 10).ok());
-  EXPECT_FALSE(IsReadable(broker_->doorbell()->fd()));
+  EXPECT_FALSE(IsReadable(broker_->doorbell().fd()));
   EXPECT_FALSE(broker_->PrepareToSleep());
   ExpectNext(*broker_, 1, 10);
   for (const size_t size : {size_t{10}, kLarge}) {
     ASSERT_TRUE(broker_->PrepareToSleep());
     ASSERT_TRUE(Send(*worker_, 2, size).ok());
-    EXPECT_TRUE(broker_->doorbell()->Drain());
+    EXPECT_TRUE(broker_->doorbell().Drain());
     ExpectNext(*broker_, 2, size);
   }
   broker_->Awake();
   ASSERT_TRUE(Send(*worker_, 3, 10).ok());
-  EXPECT_FALSE(IsReadable(broker_->doorbell()->fd()));
+  EXPECT_FALSE(IsReadable(broker_->doorbell().fd()));
   ExpectNext(*broker_, 3, 10);
 }
 
@@ -276,7 +277,7 @@ TEST_F(RpcChannelTest, TwoThreadsKeepTheOrderAndWakeEachOther) {
 #endif
   const auto size_of = [](uint32_t i) { return i % 29 == 28 ? kLarge : 4 + i % 199; };
   const auto brings = [](uint32_t i) { return i % 7 == 6; };
-  ASSERT_TRUE(worker_->SetReceiveTimeout(std::chrono::microseconds(50)).ok());
+  worker_->SetReceiveTimeout(std::chrono::microseconds(50));
   std::thread sender([&] {
     const int descriptors[] = {STDIN_FILENO};
     for (uint32_t i = 0; i < kMessages; ++i) {
@@ -288,13 +289,13 @@ TEST_F(RpcChannelTest, TwoThreadsKeepTheOrderAndWakeEachOther) {
   for (uint32_t i = 0; i < kMessages;) {
     const auto received = worker_->Receive(1, i % 3 == 0 ? Wait::kDontBlock : Wait::kBlock);
     if (received.errno_value() == EAGAIN) {
-      pollfd doorbell{worker_->doorbell()->fd(), POLLIN, 0};
+      pollfd doorbell{worker_->doorbell().fd(), POLLIN, 0};
       if (worker_->PrepareToSleep() && poll(&doorbell, 1, 20'000) == 0) {
         ADD_FAILURE() << "nobody rings for message " << i;
         break;
       }
       worker_->Awake();
-      (void)worker_->doorbell()->Drain();
+      (void)worker_->doorbell().Drain();
       continue;
     }
     ExpectMessage(received, i, size_of(i));
@@ -306,20 +307,30 @@ TEST_F(RpcChannelTest, TwoThreadsKeepTheOrderAndWakeEachOther) {
   sender.join();
 }
 
-TEST_F(RpcChannelTest, WithoutMemoryItIsTheSocketAlone) {
-  auto pair = *Channel::CreatePair();
-  RpcChannel near(std::move(pair.first)), far(std::move(pair.second));
-  EXPECT_FALSE(near.has_memory());
-  EXPECT_EQ(near.doorbell(), nullptr);
-  EXPECT_TRUE(near.PrepareToSleep());
-  near.Awake();
-  ASSERT_TRUE(Send(far, 1, 10).ok());
-  ASSERT_TRUE(Send(far, 2, kLarge).ok());
-  ExpectNext(near, 1, 10);
-  ExpectNext(near, 2, kLarge);
-  EXPECT_EQ(ReceiveErrno(near), EAGAIN);
-  ASSERT_TRUE(near.SetReceiveTimeout(milliseconds(20)).ok());
-  EXPECT_EQ(near.Receive(0, Wait::kBlock).errno_value(), EAGAIN);
+TEST_F(RpcChannelTest, TellsWhetherThePeerLastSentFromThisProcessor) {
+  EXPECT_FALSE(broker_->PeerSharesProcessor());  // It has sent nothing.
+  cpu_set_t before, one;
+  ASSERT_EQ(sched_getaffinity(0, sizeof(before), &before), 0);
+  std::vector<int> processors;
+  for (int i = 0; i < CPU_SETSIZE; ++i) {
+    if (CPU_ISSET(i, &before)) processors.push_back(i);
+  }
+  const auto move_to = [&one](int processor) {
+    CPU_ZERO(&one);
+    CPU_SET(processor, &one);
+    return sched_setaffinity(0, sizeof(one), &one);
+  };
+  ASSERT_EQ(move_to(processors.front()), 0);
+  for (const size_t size : {size_t{10}, kLarge}) {  // Through the memory, and over the socket.
+    ASSERT_TRUE(Send(*worker_, 1, size).ok());
+    EXPECT_TRUE(broker_->PeerSharesProcessor());
+    ExpectNext(*broker_, 1, size);
+  }
+  if (processors.size() > 1) {
+    ASSERT_EQ(move_to(processors.back()), 0);
+    EXPECT_FALSE(broker_->PeerSharesProcessor());
+  }
+  EXPECT_EQ(sched_setaffinity(0, sizeof(before), &before), 0);
 }
 
 }  // namespace

@@ -3,8 +3,6 @@
 #define POSTERN_TESTS_UNIT_WORKER_QUEUE_FAKE_BROKER_H_
 
 #include <gtest/gtest.h>
-#include <sys/socket.h>
-#include <sys/time.h>
 
 #include <initializer_list>
 #include <span>
@@ -12,21 +10,19 @@
 
 #include "common/rpc/channel.h"
 #include "proto/rpc.pb.h"
+#include "tests/unit/common/rpc/rpc_peer.h"
 
 namespace postern {
 
 class FakeBroker {
  public:
-  explicit FakeBroker(Channel channel) : channel_(std::move(channel)) {
-    // So that a request which never comes fails the test instead of hanging it.
-    const timeval limit{20, 0};
-    setsockopt(channel_.fd(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-  }
+  // `peer` is the broker's end.
+  explicit FakeBroker(RpcPeer peer) : peer_(std::move(peer)) {}
 
   // The next batch; fails the test if none comes.
   rpc::RequestBatch Take() {
     rpc::RequestBatch batch;
-    const auto received = channel_.ReceiveMessage(batch, 0);
+    const auto received = peer_.ReceiveMessage(batch, 0, Channel::Wait::kBlock, kTimeout);
     EXPECT_EQ(received.errno_value(), 0);
     return batch;
   }
@@ -39,13 +35,13 @@ class FakeBroker {
   // Whether nothing has been sent.
   bool Idle() {
     rpc::RequestBatch batch;
-    return channel_.ReceiveMessage(batch, 0, Channel::Wait::kDontBlock).errno_value() == EAGAIN;
+    return peer_.ReceiveMessage(batch, 0, Channel::Wait::kDontBlock).errno_value() == EAGAIN;
   }
 
   void Send(const rpc::ReplyBatch& batch, std::initializer_list<int> descriptors = {}) {
-    EXPECT_EQ(channel_.SendMessage(batch, std::span(descriptors.begin(), descriptors.size()))
-                  .errno_value(),
-              0);
+    EXPECT_EQ(
+        peer_.SendMessage(batch, std::span(descriptors.begin(), descriptors.size())).errno_value(),
+        0);
   }
   void Send(const rpc::Reply& reply, std::initializer_list<int> descriptors = {}) {
     rpc::ReplyBatch batch;
@@ -65,10 +61,13 @@ class FakeBroker {
     Send(reply);
   }
 
-  Channel& channel() { return channel_; }
+  RpcPeer& peer() { return peer_; }
 
  private:
-  Channel channel_;
+  // So that a request which never comes fails the test instead of hanging it. Milliseconds.
+  static constexpr int kTimeout = 20'000;
+
+  RpcPeer peer_;
 };
 
 }  // namespace postern

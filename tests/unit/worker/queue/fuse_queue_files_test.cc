@@ -392,13 +392,14 @@ TEST_F(HostileBrokerTest, ReplyWithoutARingIsEbadmsg) {
 
 TEST_F(HostileBrokerTest, GarbageIsEbadmsg) {
   StartSession();
-  ASSERT_TRUE(broker_->channel().Send(FuseBytes().Text("\x0a\xff\xff").bytes()).ok());
+  ASSERT_TRUE(broker_->peer().Send(FuseBytes().Text("\x0a\xff\xff").bytes()).ok());
   EXPECT_EQ(Serve(), EBADMSG);
 }
 
 TEST_F(HostileBrokerTest, EndOfTheBrokerIsReported) {
   StartSession();
   broker_.reset();
+  queue_->link().PeerHasHungUp();  // So says poll(2).
   EXPECT_EQ(Serve(), ECONNRESET);
 }
 

@@ -55,15 +55,14 @@ class FuseQueueFixture : public testing::Test {
     EXPECT_EQ(OpenDescriptors(), before_);
   }
   void Build(size_t io_threads, size_t processors = 1) {
-    auto pair = Channel::CreatePair();
-    ASSERT_TRUE(pair.ok());
+    auto pair = RpcPeer::CreatePair(RpcChannel::End::kBroker);
     wake_.emplace(*EventFd::Create());
     pool_.emplace(io_threads, processors);
     shared_.emplace();
     shared_->options.cache.timeout_seconds = 1;
     shared_->io_pool = &*pool_;
-    queue_.emplace(*shared_, std::move(pair->first), *wake_);
-    broker_.emplace(std::move(pair->second));
+    queue_.emplace(*shared_, std::move(pair.second), *wake_);
+    broker_.emplace(std::move(pair.first));
     guest_.emplace();
     virtqueue_ = guest_->Activate();
   }

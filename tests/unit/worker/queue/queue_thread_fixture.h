@@ -24,14 +24,14 @@ class QueueThreadFixture : public testing::Test {
  protected:
   void SetUp() override {
     before_ = OpenDescriptors();
-    auto pair = Channel::CreatePair();
-    ASSERT_TRUE(pair.ok());
+    auto pair = RpcPeer::CreatePair(RpcChannel::End::kBroker);
     shared_.session.Begin(0);
     pool_.emplace(2);
     shared_.io_pool = &*pool_;
-    broker_.emplace(std::move(pair->second));
+    broker_.emplace(std::move(pair.first));
+    EventFd wake = pair.second.TakeDoorbell();
     thread_ =
-        std::make_unique<QueueThread>(shared_, std::move(pair->first), *EventFd::Create(), "test");
+        std::make_unique<QueueThread>(shared_, std::move(pair.second), std::move(wake), "test");
     kick_.emplace(*EventFd::Create());
     call_.emplace(*EventFd::Create());
     error_.emplace(*EventFd::Create());

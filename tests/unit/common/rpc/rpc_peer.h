@@ -1,6 +1,6 @@
-// The worker's end of a channel in a test of the service: waits as long as it takes.
-#ifndef POSTERN_TESTS_UNIT_BROKER_SERVICE_SERVICE_WORKER_H_
-#define POSTERN_TESTS_UNIT_BROKER_SERVICE_SERVICE_WORKER_H_
+// The other end of a channel that is under test: waits as long as it takes.
+#ifndef POSTERN_TESTS_UNIT_COMMON_RPC_RPC_PEER_H_
+#define POSTERN_TESTS_UNIT_COMMON_RPC_RPC_PEER_H_
 
 #include <google/protobuf/message_lite.h>
 #include <poll.h>
@@ -14,19 +14,17 @@
 
 namespace postern {
 
-class ServiceWorker {
+class RpcPeer {
  public:
-  explicit ServiceWorker(RpcChannel channel) : channel_(std::move(channel)) {}
+  explicit RpcPeer(RpcChannel channel) : channel_(std::move(channel)) {}
 
-  // Both ends of a new channel: the worker's, and the broker's to be served.
-  static std::pair<ServiceWorker, RpcChannel> CreatePair(bool with_memory) {
-    if (!with_memory) {
-      auto pair = *Channel::CreatePair();
-      return {ServiceWorker(std::move(pair.second)), std::move(pair.first)};
-    }
+  // The peer, which is that end, and the other end, for what is under test.
+  static std::pair<RpcPeer, RpcChannel> CreatePair(RpcChannel::End end) {
     auto pair = *RpcChannel::CreatePair();
-    return {ServiceWorker(*RpcChannel::Open(std::move(pair.first), RpcChannel::End::kWorker)),
-            *RpcChannel::Open(std::move(pair.second), RpcChannel::End::kBroker)};
+    RpcChannel worker = *RpcChannel::Open(std::move(pair.first), RpcChannel::End::kWorker);
+    RpcChannel broker = *RpcChannel::Open(std::move(pair.second), RpcChannel::End::kBroker);
+    if (end == RpcChannel::End::kWorker) return {RpcPeer(std::move(worker)), std::move(broker)};
+    return {RpcPeer(std::move(broker)), std::move(worker)};
   }
 
   ErrnoOrVoid Send(std::span<const std::byte> bytes, std::span<const int> descriptors = {},
@@ -63,12 +61,10 @@ class ServiceWorker {
 
  private:
   bool AwaitEvent(int timeout) {
-    const EventFd* const doorbell = channel_.doorbell();
-    pollfd watched[] = {{fd(), static_cast<short>(doorbell == nullptr ? POLLIN : 0), 0},
-                        {doorbell == nullptr ? -1 : doorbell->fd(), POLLIN, 0}};
+    pollfd watched[] = {{fd(), 0, 0}, {channel_.doorbell().fd(), POLLIN, 0}};
     if (channel_.PrepareToSleep() && poll(watched, 2, timeout) == 0) return false;
     channel_.Awake();
-    if (watched[1].revents != 0) doorbell->Drain();
+    if (watched[1].revents != 0) channel_.doorbell().Drain();
     if ((watched[0].revents & POLLHUP) != 0) channel_.PeerHasHungUp();
     return true;
   }
@@ -78,4 +74,4 @@ class ServiceWorker {
 
 }  // namespace postern
 
-#endif  // POSTERN_TESTS_UNIT_BROKER_SERVICE_SERVICE_WORKER_H_
+#endif  // POSTERN_TESTS_UNIT_COMMON_RPC_RPC_PEER_H_
