@@ -1,5 +1,8 @@
 #include "broker/operations/request_checks.h"
 
+#include <cstdint>
+#include <string>
+
 namespace postern::request_checks {
 namespace {
 
