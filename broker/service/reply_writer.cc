@@ -4,6 +4,7 @@
 
 #include "common/checked.h"
 #include "common/logging.h"
+#include "common/mutex_lock.h"
 #include "common/rpc/batch_framing.h"
 
 namespace postern {
@@ -85,7 +86,7 @@ ErrnoOrVoid ReplyWriter::Send() {
   for (size_t i = 0; i < files_.size(); ++i) descriptors[i] = files_[i].file->fd();
   // Safe as in Add(), which has left room for it.
   WriteProcessor(reinterpret_cast<uint8_t*>(buffer_.get()) + used_);
-  const absl::MutexLock lock(mutex_);
+  const MutexLock lock(*mutex_);
   return channel_->Send({buffer_.get(), used_ + kProcessorBytes},
                         std::span(descriptors).first(files_.size()));
 }
