@@ -83,7 +83,7 @@ int Play(PolicyFunction policy, bool broken) {
   const UniqueFd null(open("/dev/null", O_WRONLY | O_CLOEXEC));
   if (dup2(null.get(), STDERR_FILENO) < 0) return 97;
   WarmUpLibraries();
-  InitializeLogging("warm-up", LogLevel::kInfo, LogTarget::kStderr);
+  InitializeLogging("warm-up");
   auto* scene = new Scene;  // The threads never end.
   for (int i = 0; i < kThreads; ++i) {
     std::thread([scene, broken] {
@@ -186,7 +186,7 @@ TEST_P(FailedCheckTest, AbortsBehindTheFilter) {
   const int end = ExitOfForked([] {
     const UniqueFd null(open("/dev/null", O_WRONLY | O_CLOEXEC));
     if (dup2(null.get(), STDERR_FILENO) < 0) return 97;
-    InitializeLogging("failed-check", LogLevel::kInfo, LogTarget::kStderr);
+    InitializeLogging("failed-check");
     if (!ForbidNewPrivileges().ok()) return 98;
     if (!LoadSeccompPolicy(GetParam().function(), config::SECCOMP_ACTION_KILL).ok()) return 99;
     LOG(FATAL) << "broken";
