@@ -37,7 +37,10 @@ absl::Status ChooseFileHandles(config::InodeFileHandles wanted, Filesystem& file
                                                                  : MountTable::Policy::kDescriptor);
   if (result.ok()) return absl::OkStatus();
   if (mandatory) {
-    return ErrnoStatus("using file handles in the shared directory", result.error().value());
+    return WithAdvice(
+        ErrnoStatus("--inode-file-handles=mandatory: using file handles in the shared directory",
+                    result.error().value()),
+        "use --inode-file-handles=prefer");
   }
   LOG(WARNING) << "File handles can't be used in the shared directory (" << result.error().Message()
                << "): each file that is known holds a descriptor";

@@ -13,10 +13,15 @@ set(POSTERN_SANITIZE "" CACHE STRING "Sanitizers to build with, as -fsanitize= t
 
 option(POSTERN_FUZZ "Build the fuzzers with libFuzzer (clang only) instead of running their corpora as tests" OFF)
 
+# On for developers and CI (CMakePresets.json). A compiler or library to come warns of what none does today, and that
+# must not keep anybody from building a release.
+option(POSTERN_WERROR "Take warnings for errors" OFF)
+
 # Warnings apply to our own code only: third-party and generated headers come in as system headers.
 add_library(postern_flags INTERFACE)
 target_compile_options(postern_flags INTERFACE
-  -Wall -Wextra -Wconversion -Wshadow -Wnon-virtual-dtor -Wold-style-cast -Werror
+  -Wall -Wextra -Wconversion -Wshadow -Wnon-virtual-dtor -Wold-style-cast
+  $<$<BOOL:${POSTERN_WERROR}>:-Werror>
   $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety -Wthread-safety-beta>)
 target_include_directories(postern_flags INTERFACE "${CMAKE_SOURCE_DIR}" "${CMAKE_BINARY_DIR}/generated")
 

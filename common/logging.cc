@@ -6,7 +6,10 @@
 #include <cstdlib>
 #include <ctime>
 #include <memory>
+#include <utility>
 
+#include "common/log_line.h"
+#include "common/stderr_sink.h"
 #include "common/syslog_sink.h"
 
 namespace postern {
@@ -24,6 +27,9 @@ std::optional<LogLevel> ParseLogLevel(std::string_view name) {
 
 namespace {
 
+// Bytes of what came from elsewhere that a line takes.
+constexpr size_t kMaxEscaped = 64;
+
 // The attribute of GNU's spelling is part of the type for clang, as glog wants it.
 __attribute__((noreturn)) void Abort() { std::abort(); }
 
@@ -37,28 +43,30 @@ class AbortingSink : public google::LogSink {
   }
 };
 
-// To the sink, and nowhere else: neither files nor stderr.
-void LogToSyslog(const char* program) {
-  auto sink = SyslogSink::Connect(kSyslogSocket, program);
-  if (!sink.ok()) {
-    LOG(WARNING) << "can't enable syslog (" << kSyslogSocket << ": " << sink.error().Message()
-                 << "): logging to stderr";
-    return;
-  }
+// What InitializeLogging() began with and ConfigureLogging() replaces.
+struct Initial {
+  LogOrigin origin;
+  StderrSink* sink = nullptr;
+};
+Initial& TheInitial() {
+  static auto* const initial = new Initial;
+  return *initial;
+}
+
+// A sink of ours writes all lines: glog itself writes neither to files nor to stderr.
+void WriteNothingItself() {
   for (const google::LogSeverity severity :
        {google::GLOG_INFO, google::GLOG_WARNING, google::GLOG_ERROR, google::GLOG_FATAL}) {
     google::SetLogDestination(severity, "");
   }
   FLAGS_logtostderr = false;
+  FLAGS_alsologtostderr = false;
   FLAGS_stderrthreshold = google::NUM_SEVERITIES;
-  google::AddLogSink(sink->release());  // For the rest of the process's life.
+  FLAGS_log_prefix = false;
 }
 
-}  // namespace
-
-void InitializeLogging(const char* program, LogLevel level, LogTarget target) {
-  FLAGS_logtostderr = true;
-  FLAGS_v = 0;
+void SetLevel(LogLevel level) {
+  FLAGS_v = level == LogLevel::kTrace ? 2 : level == LogLevel::kDebug ? 1 : 0;
   switch (level) {
     case LogLevel::kOff:
       FLAGS_minloglevel =
@@ -71,21 +79,31 @@ void InitializeLogging(const char* program, LogLevel level, LogTarget target) {
       FLAGS_minloglevel = google::GLOG_WARNING;
       break;
     case LogLevel::kInfo:
-      FLAGS_minloglevel = google::GLOG_INFO;
-      break;
     case LogLevel::kDebug:
-      FLAGS_minloglevel = google::GLOG_INFO;
-      FLAGS_v = 1;
-      break;
     case LogLevel::kTrace:
       FLAGS_minloglevel = google::GLOG_INFO;
-      FLAGS_v = 2;
       break;
   }
+}
+
+// Null where there is no syslog daemon.
+std::unique_ptr<google::LogSink> ConnectToSyslog(const LogOrigin& origin, bool with_source) {
+  auto sink = SyslogSink::Connect(kSyslogSocket, origin, with_source);
+  if (sink.ok()) return *std::move(sink);
+  LOG(WARNING) << "can't enable syslog (" << kSyslogSocket << ": " << sink.error().Message()
+               << "): logging to stderr";
+  return nullptr;
+}
+
+}  // namespace
+
+void InitializeLogging(const char* program) {
   // Without TZ the C library looks at this file anew for each line of the log, which no jail
   // allows. With it, once: here.
   setenv("TZ", ":/etc/localtime", /*overwrite=*/0);
   tzset();
+  WriteNothingItself();
+  SetLevel(LogLevel::kInfo);
   google::InitGoogleLogging(program);
   // glog's own way of dying reads symbols from files, which a jail has not: the check's message
   // would be followed by a seccomp violation that hides the cause. Sinks are called in the reverse
@@ -93,13 +111,44 @@ void InitializeLogging(const char* program, LogLevel level, LogTarget target) {
   google::InstallFailureFunction(&Abort);
   static AbortingSink* const aborting = new AbortingSink;  // For the rest of the process's life.
   google::AddLogSink(aborting);
-  if (target == LogTarget::kSyslog) LogToSyslog(program);
+  Initial& initial = TheInitial();
+  initial.origin = {program, PidOutside(), ""};
+  initial.sink = new StderrSink(initial.origin, !StderrIsTheJournal(), /*with_source=*/false);
+  google::AddLogSink(initial.sink);
+}
+
+void ConfigureLogging(const LogSettings& settings) {
+  SetLevel(settings.level);
+  Initial& initial = TheInitial();
+  initial.origin.share = settings.share;
+  const bool with_source = FLAGS_v > 0;
+  auto sink = std::unique_ptr<google::LogSink>(
+      new StderrSink(initial.origin, settings.with_time, with_source));
+  google::AddLogSink(sink.get());
+  google::RemoveLogSink(initial.sink);
+  delete std::exchange(initial.sink, nullptr);
+  if (settings.target == LogTarget::kSyslog) {
+    if (auto syslog = ConnectToSyslog(initial.origin, with_source)) {
+      google::AddLogSink(syslog.get());
+      google::RemoveLogSink(sink.get());
+      sink = std::move(syslog);
+    }
+  }
+  (void)sink.release();  // For the rest of the process's life.
+}
+
+std::string ShareForLog(std::string_view tag, std::string_view directory) {
+  if (!tag.empty()) return EscapeForLog(tag);
+  // Of a long path the end tells more.
+  const bool cut = directory.size() > kMaxEscaped;
+  if (cut) directory.remove_prefix(directory.size() - kMaxEscaped);
+  return (cut ? "..." : "") + EscapeForLog(directory);
 }
 
 std::string EscapeForLog(std::string_view text) {
-  constexpr size_t kMax = 64;
-  const bool cut = text.size() > kMax;
-  std::string escaped = absl::CHexEscape(absl::string_view(text.data(), cut ? kMax : text.size()));
+  const bool cut = text.size() > kMaxEscaped;
+  std::string escaped =
+      absl::CHexEscape(absl::string_view(text.data(), cut ? kMaxEscaped : text.size()));
   if (cut) escaped += "...";
   return escaped;
 }

@@ -22,10 +22,24 @@ std::optional<LogLevel> ParseLogLevel(std::string_view name);
 // daemon, it says so and is kStderr.
 enum class LogTarget { kStderr, kSyslog };
 
-// Call once per process, before any jail: it makes glog read what it needs (time zone) while it
-// still can, and connects to the syslog daemon. `program` must outlive the process (glog keeps the
-// pointer).
-void InitializeLogging(const char* program, LogLevel level, LogTarget target = LogTarget::kStderr);
+// Once per process, before it logs, has a second thread, or is in a jail: its lines go to stderr,
+// from kInfo on, and look like
+//   2026-11-30 09:05:07.042 posternd[4711] vm1-data: error: what happened
+// with the process's id as the host sees it. Makes glog read what it needs (time zone) while it
+// still can. `program` must outlive the process (glog keeps the pointer).
+void InitializeLogging(const char* program);
+
+struct LogSettings {
+  LogLevel level = LogLevel::kInfo;  // From kDebug on, lines end with their place in the source.
+  LogTarget target = LogTarget::kStderr;
+  std::string share;      // What is shared, as ShareForLog() has it.
+  bool with_time = true;  // On stderr.
+};
+// Once, after InitializeLogging() and under the same conditions.
+void ConfigureLogging(const LogSettings& settings);
+
+// What the lines of a share are told by: its tag, or without one the directory. Escaped and cut.
+std::string ShareForLog(std::string_view tag, std::string_view directory);
 
 // `text`, which came from a guest or a peer, with control and non-ASCII bytes escaped, cut after 64
 // bytes.

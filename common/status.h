@@ -19,6 +19,12 @@ inline absl::Status ErrnoStatus(const std::string& step, int error = errno) {
   return absl::ErrnoToStatus(error, step);
 }
 
+// The same error, followed by what to do about it: "STEP: Permission denied (ADVICE)".
+inline absl::Status WithAdvice(const absl::Status& status, const std::string& advice) {
+  return absl::Status(status.code(), std::string(status.message().data(), status.message().size()) +
+                                         " (" + advice + ")");
+}
+
 // What a person reads, without the status code's name.
 inline std::string Text(const absl::Status& status) {
   return std::string(status.message().data(), status.message().size());

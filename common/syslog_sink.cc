@@ -1,14 +1,14 @@
 #include "common/syslog_sink.h"
 
-#include <absl/strings/numbers.h>
 #include <absl/strings/str_format.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <syslog.h>
-#include <unistd.h>
 
 #include <cstring>
 #include <utility>
+
+#include "common/stderr_sink.h"
 
 namespace postern {
 namespace {
@@ -24,17 +24,6 @@ int Priority(google::LogSeverity severity) {
     default:
       return LOG_CRIT;
   }
-}
-
-// /proc is still the one of the launcher's pid namespace, where getpid(2) says 1 already.
-pid_t OwnPid() {
-  char link[32] = {};
-  const ssize_t size = readlink("/proc/self", link, sizeof(link) - 1);
-  pid_t pid = 0;
-  if (size > 0 && absl::SimpleAtoi(absl::string_view(link, static_cast<size_t>(size)), &pid)) {
-    return pid;
-  }
-  return getpid();
 }
 
 bool SendDatagram(int socket, std::string_view text) {
@@ -65,7 +54,8 @@ std::string SyslogLine(google::LogSeverity severity, const std::tm& time,
 }
 
 ErrnoOr<std::unique_ptr<SyslogSink>> SyslogSink::Connect(const std::string& socket_path,
-                                                         const std::string& identity) {
+                                                         const LogOrigin& origin,
+                                                         bool with_source) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (socket_path.size() >= sizeof(address.sun_path)) return Errno(ENAMETOOLONG);
@@ -76,20 +66,21 @@ ErrnoOr<std::unique_ptr<SyslogSink>> SyslogSink::Connect(const std::string& sock
   if (connect(socket_fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) < 0) {
     return Errno::Last();
   }
-  return std::unique_ptr<SyslogSink>(new SyslogSink(std::move(socket_fd), identity));
+  return std::unique_ptr<SyslogSink>(new SyslogSink(std::move(socket_fd), origin, with_source));
 }
 
-SyslogSink::SyslogSink(UniqueFd socket, std::string identity)
-    : socket_(std::move(socket)), identity_(std::move(identity)), pid_(OwnPid()) {}
+SyslogSink::SyslogSink(UniqueFd socket, LogOrigin origin, bool with_source)
+    : socket_(std::move(socket)), origin_(std::move(origin)), with_source_(with_source) {}
 
-void SyslogSink::send(google::LogSeverity severity, const char*, const char*, int,
+void SyslogSink::send(google::LogSeverity severity, const char*, const char* file, int line,
                       const google::LogMessageTime& time, const char* message, size_t message_len) {
-  std::string line =
-      SyslogLine(severity, time.tm(), identity_, pid_, std::string_view(message, message_len));
-  if (SendDatagram(socket_.get(), line)) return;
-  line += '\n';
-  // Nobody is left to hear of a failure.
-  [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, line.data(), line.size());
+  const std::string text =
+      std::string(message, message_len) + SourceNote(severity, file, line, with_source_);
+  if (SendDatagram(socket_.get(), SyslogLine(severity, time.tm(), origin_.program, origin_.pid,
+                                             LogText(origin_, severity, text)))) {
+    return;
+  }
+  WriteToStderr(LogLine(origin_, severity, text) + "\n");
 }
 
 }  // namespace postern

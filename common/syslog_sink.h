@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "common/errno_or.h"
+#include "common/log_line.h"
 #include "common/unique_fd.h"
 
 namespace postern {
@@ -31,7 +32,8 @@ class SyslogSink : public google::LogSink {
   // Connected for good: a daemon that makes its socket anew gets nothing more. (systemd keeps the
   // socket over the daemon's restarts.) Errno values of socket(2) and connect(2).
   static ErrnoOr<std::unique_ptr<SyslogSink>> Connect(const std::string& socket_path,
-                                                      const std::string& identity);
+                                                      const LogOrigin& origin,
+                                                      bool with_source = false);
 
   // Makes sendmsg(2) and write(2) calls only.
   void send(google::LogSeverity severity, const char* full_filename, const char* base_filename,
@@ -40,11 +42,11 @@ class SyslogSink : public google::LogSink {
   using google::LogSink::send;
 
  private:
-  SyslogSink(UniqueFd socket, std::string identity);
+  SyslogSink(UniqueFd socket, LogOrigin origin, bool with_source);
 
   const UniqueFd socket_;
-  const std::string identity_;
-  const pid_t pid_;  // As the host sees it, also in a pid namespace.
+  const LogOrigin origin_;
+  const bool with_source_;
 };
 
 }  // namespace postern

@@ -5,7 +5,8 @@
 namespace postern {
 
 // Call it while the process can still open files: before its root is changed and its seccomp filter
-// loaded. Warms up the calling thread, too.
+// loaded. Warms up the calling thread, too. Starts two threads and ends them. Precondition: one
+// thread, /proc is mounted.
 void WarmUpLibraries();
 
 // To be called by every other thread before the filter is loaded.

@@ -6,16 +6,23 @@
 #include <cstdio>
 #include <cstdlib>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
+#include "common/log_line.h"
 #include "common/logging.h"
+#include "common/stderr_sink.h"
 #include "sandbox/launcher/launcher.h"
 #include "sandbox/options/log_options.h"
 #include "sandbox/options/options.h"
 
 namespace postern {
 namespace {
+
+constexpr char kProgram[] = "posternd";
+// What a usage error begins with.
+constexpr std::string_view kErrorWord = "error: ";
 
 // Where the caller has closed one of these, the next file opened would be written to as if it were
 // the terminal.
@@ -29,6 +36,20 @@ bool OpenStandardDescriptors() {
   return true;
 }
 
+// What the options ask for instead of a service, or a usage error. That begins as a line of the log
+// does, and goes on with how to use the program.
+int EndEarly(const EarlyExit& exit) {
+  if (exit.status == 0) {
+    std::fputs(exit.text.c_str(), stdout);
+    return 0;
+  }
+  const bool error = exit.text.starts_with(kErrorWord);
+  WriteToStderr(error ? LogLine({kProgram, PidOutside(), ""}, google::GLOG_ERROR,
+                                exit.text.substr(kErrorWord.size()))
+                      : exit.text);
+  return exit.status;
+}
+
 void DieBy(int signal) {
   std::signal(signal, SIG_DFL);
   sigset_t signals;
@@ -40,19 +61,19 @@ void DieBy(int signal) {
 
 int Main(const std::vector<std::string>& arguments) {
   if (!OpenStandardDescriptors()) return 1;
+  InitializeLogging(kProgram);
   const auto parsed = ParseOptions(arguments);
-  if (const auto* exit = std::get_if<EarlyExit>(&parsed)) {
-    std::fputs(exit->text.c_str(), exit->status == 0 ? stdout : stderr);
-    return exit->status;
-  }
+  if (const auto* exit = std::get_if<EarlyExit>(&parsed)) return EndEarly(*exit);
   Options options = std::get<Options>(parsed);
   const LogChoice log = ChooseLogLevel(options, std::getenv("RUST_LOG"));
   options.log_level = log.level;
   std::signal(SIGPIPE, SIG_IGN);  // The end of whoever reads the log isn't the end of the service.
   std::signal(SIGCHLD,
               SIG_DFL);  // Ignored, it would reap the children before we see how they ended.
-  InitializeLogging("posternd", options.log_level,
-                    options.syslog ? LogTarget::kSyslog : LogTarget::kStderr);
+  ConfigureLogging({.level = options.log_level,
+                    .target = options.syslog ? LogTarget::kSyslog : LogTarget::kStderr,
+                    .share = ShareForLog(options.tag, options.shared_dir),
+                    .with_time = !StderrIsTheJournal()});
   for (const std::string& part : log.ignored) {
     LOG(WARNING) << "RUST_LOG: '" << part << "' is no log level and is ignored";
   }

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "common/mutex_lock.h"
+
 namespace postern {
 namespace {
 
@@ -82,7 +84,7 @@ void DirectoryStream::DropKept() {
 ErrnoOr<DirectoryStream::Portion> DirectoryStream::Read(
     int fd, uint64_t offset, std::span<std::byte> buffer,
     absl::FunctionRef<bool(const DirectoryRecord&)> fits) {
-  const absl::MutexLock lock(&mutex_);
+  const MutexLock lock(mutex_);
   const bool rewound = offset == 0 && begun_;  // Sees what is new.
   if (rewound || offset != next_ || !in_place_) {
     DropKept();

@@ -2,6 +2,8 @@
 
 #include <absl/hash/hash.h>
 
+#include "common/mutex_lock.h"
+
 namespace postern {
 namespace {
 
@@ -18,14 +20,14 @@ size_t InodeTable::KeyHash::operator()(const InodeIdentity& identity) const {
 // kShards times the memory.
 void InodeTable::Shard::SetLimit(size_t max_inodes) {
   const size_t slot_limit = max_inodes / kShards * 2 + 1024;  // The hash spreads evenly.
-  const absl::MutexLock lock(&mutex);
+  const MutexLock lock(mutex);
   if (slot_limit < kMaxSlots) slots.set_max_slots(static_cast<uint32_t>(slot_limit));
 }
 
 // The budget is common to all shards, so that those with more than their part of what is used have
 // their part of the cache.
 void InodeTable::Shard::SetCache(DescriptorBudget& budget) {
-  const absl::MutexLock lock(&mutex);
+  const MutexLock lock(mutex);
   paths.Use(budget, budget.cache_limit() / kShards * 2 + 8);
 }
 
@@ -79,7 +81,7 @@ ErrnoOr<InodeRef> InodeTable::Get(NodeId id) {
   if (id == kRootNodeId) return root_;
   Shard* shard = ShardOf(id);
   if (shard == nullptr) return Errno(EBADF);
-  const absl::MutexLock lock(&shard->mutex);
+  const MutexLock lock(shard->mutex);
   const InodeRef* found = shard->slots.Find(KeyOf(id));
   if (found == nullptr) return Errno(EBADF);
   return *found;
@@ -89,7 +91,7 @@ ErrnoOr<InodeTable::InodeAndPath> InodeTable::GetWithPath(NodeId id) {
   if (id == kRootNodeId) return InodeAndPath{root_, nullptr};
   Shard* shard = ShardOf(id);
   if (shard == nullptr) return Errno(EBADF);
-  const absl::MutexLock lock(&shard->mutex);
+  const MutexLock lock(shard->mutex);
   const InodeRef* found = shard->slots.Find(KeyOf(id));
   if (found == nullptr) return Errno(EBADF);
   return InodeAndPath{*found, shard->paths.Find(**found)};
@@ -98,7 +100,7 @@ ErrnoOr<InodeTable::InodeAndPath> InodeTable::GetWithPath(NodeId id) {
 PathRef InodeTable::CachedPath(const Inode& inode) {
   Shard* shard = ShardOf(inode.id());
   if (shard == nullptr) return nullptr;
-  const absl::MutexLock lock(&shard->mutex);
+  const MutexLock lock(shard->mutex);
   return shard->paths.Find(inode);
 }
 
@@ -110,7 +112,7 @@ PathRef InodeTable::KeepPath(const Inode& inode, UniqueFd path) {
   // Both are closed after the lock.
   const PathRef elsewhere = MakeRoom(*shard);
   PathRef given_up;
-  const absl::MutexLock lock(&shard->mutex);
+  const MutexLock lock(shard->mutex);
   // A forgotten one is never dropped from the cache again.
   const InodeRef* found = shard->slots.Find(KeyOf(inode.id()));
   if (found == nullptr || found->inode_ != &inode) return kept;
@@ -123,7 +125,7 @@ void InodeTable::AskForHandle(Shard& shard) {
   InodeRef inode;
   PathRef path;
   {
-    const absl::MutexLock lock(&shard.mutex);
+    const MutexLock lock(shard.mutex);
     std::optional<PathCache::Entry> next = shard.paths.NextWithoutHandle();
     if (!next) return;
     inode = InodeRef(next->inode);
@@ -132,7 +134,7 @@ void InodeTable::AskForHandle(Shard& shard) {
   FileHandle handle;
   // One that has none, or none that fits, stays in the cache until it is forgotten.
   if (!handle.Set(path->get()).ok()) return;
-  const absl::MutexLock lock(&shard.mutex);
+  const MutexLock lock(shard.mutex);
   if (inode->cached_ != 0 && !inode->has_handle()) inode.inode_->SetHandle(handle.view());
 }
 
@@ -142,14 +144,14 @@ PathRef InodeTable::MakeRoom(Shard& wanting) {
   }
   AskForHandle(wanting);
   {
-    const absl::MutexLock lock(&wanting.mutex);
+    const MutexLock lock(wanting.mutex);
     if (wanting.paths.size() != 0) return nullptr;
   }
   // With room for fewer than there are shards it may take several.
   for (uint32_t tries = 0; tries < kShards; ++tries) {
     const uint32_t index = next_victim_.fetch_add(1, std::memory_order_relaxed) % kShards;
     AskForHandle(shards_[index]);
-    const absl::MutexLock lock(&shards_[index].mutex);
+    const MutexLock lock(shards_[index].mutex);
     if (PathRef path = shards_[index].paths.DropUnused()) return path;
   }
   return nullptr;
@@ -160,7 +162,7 @@ void InodeTable::DropPaths() {
     for (size_t left = 1; left != 0;) {
       AskForHandle(shard);
       PathRef path;  // Closed after the lock.
-      const absl::MutexLock lock(&shard.mutex);
+      const MutexLock lock(shard.mutex);
       path = shard.paths.DropAny();
       left = path == nullptr ? 0 : shard.paths.size();
     }
@@ -169,7 +171,7 @@ void InodeTable::DropPaths() {
 
 bool InodeTable::Knows(const InodeIdentity& identity) {
   Shard& shard = shards_[ShardIndexOf(identity)];
-  const absl::MutexLock lock(&shard.mutex);
+  const MutexLock lock(shard.mutex);
   return shard.by_key.contains(identity);
 }
 
@@ -177,7 +179,7 @@ InodeRef InodeTable::FindAndCount(const InodeKey& key, mode_t type, Stamp before
   // The root's descriptor was there before any stamp.
   if (key.identity == root_->identity()) return root_;
   Shard& shard = shards_[ShardIndexOf(key.identity)];
-  const absl::MutexLock lock(&shard.mutex);
+  const MutexLock lock(shard.mutex);
   if (!key.handle) return shard.FindPinned(key.identity, type, before);
   const auto found = shard.by_key.find(key);
   if (found == shard.by_key.end()) return InodeRef();
@@ -203,7 +205,7 @@ ErrnoOr<InodeRef> InodeTable::InsertOrFind(InodeParts parts) {
 
   // Before the lock, because it may log.
   InodeBudget::Share taken(budget_);
-  const absl::MutexLock lock(&shard.mutex);
+  const MutexLock lock(shard.mutex);
   // Another thread may have been faster: one file must not get two node ids.
   const auto known = shard.by_key.find(fresh->key());
   if (known != shard.by_key.end()) {
@@ -252,7 +254,7 @@ ErrnoOr<InodeRef> InodeTable::InsertOrFindPinned(InodeParts& parts) {
   fresh.inode_->stamp_ = NextStamp();
   fresh.inode_->lookups_ = 1;
   InodeBudget::Share taken(budget_);
-  const absl::MutexLock lock(&shard.mutex);
+  const MutexLock lock(shard.mutex);
   if (InodeRef known = shard.FindPinned(identity, parts.type, kWhileOpen)) return known;
   // One that isn't pinned: this file, or one that had its number.
   const bool unclear = shard.by_key.contains(identity);
@@ -285,7 +287,7 @@ void InodeTable::Forget(NodeId id, uint64_t count) {
   if (shard == nullptr) return;  // The root among others: it is pinned.
   InodeRef dropped;              // Closed after the lock, as is its descriptor in the cache.
   PathRef path;
-  const absl::MutexLock lock(&shard->mutex);
+  const MutexLock lock(shard->mutex);
   const SlotKey key = KeyOf(id);
   const InodeRef* found = shard->slots.Find(key);
   if (found == nullptr) return;
@@ -304,7 +306,7 @@ void InodeTable::Forget(NodeId id, uint64_t count) {
 size_t InodeTable::size() const {
   size_t sum = 0;
   for (const Shard& shard : shards_) {
-    const absl::MutexLock lock(&shard.mutex);
+    const MutexLock lock(shard.mutex);
     sum += shard.slots.used();
   }
   return sum;
@@ -313,7 +315,7 @@ size_t InodeTable::size() const {
 uint64_t InodeTable::LookupCountForTest(NodeId id) {
   Shard* shard = ShardOf(id);
   if (shard == nullptr) return 0;
-  const absl::MutexLock lock(&shard->mutex);
+  const MutexLock lock(shard->mutex);
   const InodeRef* found = shard->slots.Find(KeyOf(id));
   return found == nullptr ? 0 : found->inode_->lookups_;
 }

@@ -5,6 +5,7 @@
 
 #include "broker/inodes/file_status.h"
 #include "common/logging.h"
+#include "common/mutex_lock.h"
 
 namespace postern {
 namespace {
@@ -29,7 +30,7 @@ Mount::Mount(uint64_t id, BudgetedFd descriptor)
       handle_size_(HandleSizeOf(descriptor_.fd.get())) {}
 
 MountRef MountTable::Find(uint64_t id) const {
-  const absl::MutexLock lock(&mutex_);
+  const MutexLock lock(mutex_);
   const auto found = mounts_.find(id);
   return found == mounts_.end() ? nullptr : found->second.lock();
 }
@@ -51,7 +52,7 @@ ErrnoOr<MountRef> MountTable::FindOrAdd(int fd, const struct statx& status) {
 MountRef MountTable::Add(uint64_t id, BudgetedFd descriptor) {
   // Declared before the lock, so that what isn't used is closed after it is dropped.
   MountRef fresh = std::make_shared<const Mount>(id, std::move(descriptor));
-  const absl::MutexLock lock(&mutex_);
+  const MutexLock lock(mutex_);
   // Another thread may have been faster, and its answer then holds for all.
   std::weak_ptr<const Mount>& place = mounts_[id];
   if (MountRef known = place.lock()) return known;
@@ -78,7 +79,7 @@ ErrnoOr<BudgetedFd> MountTable::Open(int fd, const struct statx& status) {
 
 void MountTable::WarnOnce(const struct statx& status, Errno error) {
   {
-    const absl::MutexLock lock(&mutex_);
+    const MutexLock lock(mutex_);
     if (!warned_.insert(IdentityOf(status).device).second) return;
   }
   LOG(WARNING) << "File handles don't work on the filesystem " << status.stx_dev_major << ":"

@@ -2,6 +2,8 @@
 
 #include <absl/hash/hash.h>
 
+#include "common/mutex_lock.h"
+
 namespace postern {
 namespace {
 
@@ -27,7 +29,7 @@ ErrnoOr<OpenFileId> OpenFileTable::Insert(OpenFileRef file) {
   const NodeId node = file->node();
   const uint32_t index = ShardIndexOf(node);
   Shard& shard = shards_[index];
-  const absl::MutexLock lock(&shard.mutex);
+  const MutexLock lock(shard.mutex);
   const auto key = shard.slots.Insert(std::move(file));
   if (!key) return Errno(ENFILE);
   const uint64_t slot = (uint64_t{key->index} + 1) * kShards + index;
@@ -39,7 +41,7 @@ ErrnoOr<OpenFileId> OpenFileTable::Insert(OpenFileRef file) {
 ErrnoOr<OpenFileRef> OpenFileTable::Get(OpenFileId id, NodeId node) {
   Shard* shard = ShardOf(id);
   if (shard == nullptr) return Errno(EBADF);
-  const absl::MutexLock lock(&shard->mutex);
+  const MutexLock lock(shard->mutex);
   const OpenFileRef* found = shard->slots.Find(KeyOf(id));
   if (found == nullptr || (*found)->node() != node) return Errno(EBADF);
   return *found;
@@ -54,7 +56,7 @@ ErrnoOr<OpenFileRef> OpenFileTable::Get(OpenFileId id, NodeId node, OpenFile::Ki
 ErrnoOr<OpenFileRef> OpenFileTable::Remove(OpenFileId id, NodeId node, OpenFile::Kind kind) {
   Shard* shard = ShardOf(id);
   if (shard == nullptr) return Errno(EBADF);
-  const absl::MutexLock lock(&shard->mutex);
+  const MutexLock lock(shard->mutex);
   const SlotKey key = KeyOf(id);
   const OpenFileRef* found = shard->slots.Find(key);
   if (found == nullptr || (*found)->node() != node || (*found)->kind() != kind) {
@@ -66,7 +68,7 @@ ErrnoOr<OpenFileRef> OpenFileTable::Remove(OpenFileId id, NodeId node, OpenFile:
 
 OpenFileRef OpenFileTable::AnyOf(NodeId node) {
   Shard& shard = shards_[ShardIndexOf(node)];
-  const absl::MutexLock lock(&shard.mutex);
+  const MutexLock lock(shard.mutex);
   const auto first = shard.by_node.lower_bound({node, OpenFileId()});
   if (first == shard.by_node.end() || first->first != node) return nullptr;
   return *shard.slots.Find(KeyOf(first->second));
@@ -75,7 +77,7 @@ OpenFileRef OpenFileTable::AnyOf(NodeId node) {
 size_t OpenFileTable::size() const {
   size_t sum = 0;
   for (const Shard& shard : shards_) {
-    const absl::MutexLock lock(&shard.mutex);
+    const MutexLock lock(shard.mutex);
     sum += shard.slots.used();
   }
   return sum;

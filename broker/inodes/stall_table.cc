@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <array>
 
+#include "common/mutex_lock.h"
+
 namespace postern {
 namespace {
 
@@ -31,12 +33,12 @@ StallTable::Traits Ask(int fd) {
 StallTable::Traits StallTable::Of(int fd, const InodeIdentity& identity) {
   const Key key(identity.device, identity.mount_id);
   {
-    const absl::ReaderMutexLock lock(&mutex_);
+    const ReaderMutexLock lock(mutex_);
     const auto found = known_.find(key);
     if (found != known_.end()) return found->second;
   }
   const Traits traits = Ask(fd);
-  const absl::MutexLock lock(&mutex_);
+  const MutexLock lock(mutex_);
   if (known_.size() >= kMaxKnown) known_.clear();
   known_[key] = traits;
   return traits;

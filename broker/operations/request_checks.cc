@@ -1,5 +1,8 @@
 #include "broker/operations/request_checks.h"
 
+#include <cstdint>
+#include <string>
+
 #include "proto/bounds.h"
 
 namespace postern::request_checks {

@@ -2,6 +2,8 @@
 #ifndef POSTERN_BROKER_OPERATIONS_REQUEST_CHECKS_H_
 #define POSTERN_BROKER_OPERATIONS_REQUEST_CHECKS_H_
 
+#include <cstdint>
+
 #include "proto/rpc.pb.h"
 
 // Each returns what is wrong with a request, for the log, or null. A request that breaks a bound

@@ -4,6 +4,7 @@
 
 #include "common/checked.h"
 #include "common/logging.h"
+#include "common/mutex_lock.h"
 #include "common/rpc/batch_framing.h"
 
 namespace postern {
@@ -80,7 +81,7 @@ ErrnoOrVoid ReplyWriter::Flush() {
 ErrnoOrVoid ReplyWriter::Send() {
   std::array<int, kMaxMessageDescriptors> descriptors;
   for (size_t i = 0; i < files_.size(); ++i) descriptors[i] = files_[i].file->fd();
-  const absl::MutexLock lock(mutex_);
+  const MutexLock lock(*mutex_);
   return channel_->Send({buffer_.get(), used_}, std::span(descriptors).first(files_.size()));
 }
 

@@ -12,6 +12,7 @@
 #include "broker/operations/operation_table.h"
 #include "common/checked.h"
 #include "common/logging.h"
+#include "common/mutex_lock.h"
 #include "common/rpc/peer_waiting.h"
 #include "common/warm_up.h"
 #include "proto/bounds.h"
@@ -380,14 +381,14 @@ ErrnoOrVoid BrokerService::ChangeSession(const rpc::Request& request) {
   }
   // The old session ends outside of the lock, or with the last operation in it on another thread.
   {
-    const absl::MutexLock lock(&session_mutex_);
+    const MutexLock lock(session_mutex_);
     session_.swap(next);
   }
   return {};
 }
 
 std::shared_ptr<Session> BrokerService::CurrentSession() {
-  const absl::MutexLock lock(&session_mutex_);
+  const MutexLock lock(session_mutex_);
   return session_;
 }
 

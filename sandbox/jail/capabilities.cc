@@ -20,6 +20,14 @@ CapabilitySet Read(capng_type_t type) {
   return set;
 }
 
+absl::Status EmptyBoundingSet() {
+  for (unsigned i = 0; i < kCapabilities; ++i) {
+    if (prctl(PR_CAPBSET_READ, i, 0, 0, 0) < 0) break;  // EINVAL: beyond this kernel's last one.
+    if (prctl(PR_CAPBSET_DROP, i, 0, 0, 0) < 0) return ErrnoStatus("emptying the bounding set");
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 std::string CapabilitySet::ToString() const {
@@ -60,6 +68,11 @@ absl::StatusOr<CapabilityState> CurrentCapabilities() {
 
 absl::Status KeepOnlyCapabilities(CapabilitySet kept) {
   POSTERN_TRY_ASSIGN(const CapabilityState before, CurrentCapabilities());
+  // First: it needs CAP_SETPCAP, which is given up below. Not the library's: without the right its
+  // versions differ (nothing done and no error up to 0.8.3, an error from 0.8.5 on).
+  const bool bounding_is_ours = before.effective.Contains(CAP_SETPCAP);
+  if (bounding_is_ours) POSTERN_TRY(EmptyBoundingSet());
+
   capng_clear(CAPNG_SELECT_ALL);
   for (unsigned i = 0; i < kCapabilities; ++i) {
     if (!kept.Contains(static_cast<int>(i))) continue;
@@ -67,12 +80,14 @@ absl::Status KeepOnlyCapabilities(CapabilitySet kept) {
       return ErrorStatus("can't keep capability " + std::to_string(i));
     }
   }
-  if (const int error = capng_apply(CAPNG_SELECT_ALL); error != 0) {
-    return ErrorStatus("can't set the capability sets (libcap-ng: " + std::to_string(error) + ")");
+  for (const capng_select_t sets : {CAPNG_SELECT_CAPS, CAPNG_SELECT_AMBIENT}) {
+    if (const int error = capng_apply(sets); error != 0) {
+      return ErrorStatus("can't set the capability sets (libcap-ng: " + std::to_string(error) +
+                         ")");
+    }
   }
 
   POSTERN_TRY_ASSIGN(const CapabilityState after, CurrentCapabilities());
-  const bool bounding_is_ours = before.effective.Contains(CAP_SETPCAP);
   if (!(after.permitted == kept) || !(after.effective == kept) || !after.inheritable.empty() ||
       !after.ambient.empty() || (bounding_is_ours && !after.bounding.empty())) {
     return ErrorStatus("the capability sets aren't what was set");

@@ -71,9 +71,10 @@ struct CapabilityState {
 };
 absl::StatusOr<CapabilityState> CurrentCapabilities();
 
-// Permitted and effective become `kept`; inheritable, ambient and bounding are emptied. The
-// bounding set stays only for a caller without CAP_SETPCAP, who can't change it: no_new_privs then
-// makes it meaningless. Reads the result back. Precondition: one thread; `kept` is permitted.
+// Permitted and effective become `kept`, inheritable and ambient are emptied: this is guaranteed,
+// or an error. The bounding set is emptied by a caller with CAP_SETPCAP, and that is guaranteed,
+// too; without it nobody can (a plain user, a container's root), and no_new_privs, which every jail
+// sets, makes it meaningless. Reads the result back. Precondition: one thread; `kept` is permitted.
 absl::Status KeepOnlyCapabilities(CapabilitySet kept);
 
 // Locks the securebits: uid 0 means nothing to execve and no ambient capability can be raised, for

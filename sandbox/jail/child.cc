@@ -46,6 +46,7 @@ absl::Status OpenChannels(std::vector<UniqueFd> descriptors, RpcChannel::End end
 
 template <typename Start>
 absl::StatusOr<Start> Receive(const char* program, RpcChannel::End end) {
+  InitializeLogging(program);
   POSTERN_TRY_ASSIGN(Channel control, OpenControl());
   Start start{{}, std::move(control), {}};
   std::vector<UniqueFd> all;
@@ -65,8 +66,11 @@ absl::StatusOr<Start> Receive(const char* program, RpcChannel::End end) {
       all.size() != start.config.channels() * RpcChannel::kDescriptors || all.empty()) {
     return ErrorStatus("the configuration doesn't hold together");
   }
-  InitializeLogging(program, static_cast<LogLevel>(level),
-                    start.config.common().syslog() ? LogTarget::kSyslog : LogTarget::kStderr);
+  ConfigureLogging(
+      {.level = static_cast<LogLevel>(level),
+       .target = start.config.common().syslog() ? LogTarget::kSyslog : LogTarget::kStderr,
+       .share = start.config.common().share(),
+       .with_time = start.config.common().log_time()});
   POSTERN_TRY(OpenChannels(std::move(all), end, start.channels));
   return start;
 }

@@ -27,9 +27,9 @@ struct WorkerStart {
   std::vector<RpcChannel> channels;
 };
 
-// Receive the configuration and its descriptors, and initialize logging at its level; `program`
-// must outlive the process. An error if the process wasn't started by posternd, or posternd has
-// gone.
+// Receive the configuration and its descriptors, and set up logging by it (by themselves before);
+// `program` must outlive the process. An error if the process wasn't started by posternd, or
+// posternd has gone.
 absl::StatusOr<BrokerStart> ReceiveBrokerStart(const char* program);
 absl::StatusOr<WorkerStart> ReceiveWorkerStart(const char* program);
 

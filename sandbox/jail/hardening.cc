@@ -16,6 +16,7 @@
 
 #include "common/sanitized.h"
 #include "common/unique_fd.h"
+#include "sandbox/jail/capabilities.h"
 #include "sandbox/jail/namespaces.h"
 
 namespace postern {
@@ -36,9 +37,11 @@ bool RootIsEmpty() {
   return !root || syscall(SYS_getdents64, root.get(), entries, sizeof(entries)) <= 0;
 }
 
-absl::Status SetLimitToZero(int resource, const std::string& step) {
+// `resource` is an enumeration of glibc's, and an int elsewhere.
+template <typename Resource>
+absl::Status SetLimitToZero(Resource resource, const std::string& step) {
   const rlimit zero{0, 0};
-  if (setrlimit(static_cast<__rlimit_resource_t>(resource), &zero) < 0) return ErrnoStatus(step);
+  if (setrlimit(resource, &zero) < 0) return ErrnoStatus(step);
   return absl::OkStatus();
 }
 
@@ -49,6 +52,9 @@ absl::Status DropSupplementaryGroups() {
   if (setgroups(0, nullptr) == 0) return absl::OkStatus();
   const int error = errno;
   if (error == EPERM && UserNamespaceForbidsSetgroups()) return absl::OkStatus();
+  // A container's root, who can drop them no more than a plain user can.
+  POSTERN_TRY_ASSIGN(const CapabilityState state, CurrentCapabilities());
+  if (error == EPERM && !state.effective.Contains(CAP_SETGID)) return absl::OkStatus();
   return ErrnoStatus("dropping the supplementary groups", error);
 }
 

@@ -8,8 +8,8 @@
 
 namespace postern {
 
-// Root only; others can't and keep theirs. Also kept where the user namespace forbids setgroups(2).
-// Needs /proc then.
+// Root only; others can't and keep theirs. Also kept where the user namespace forbids setgroups(2),
+// which needs /proc, and by a root without CAP_SETGID.
 absl::Status DropSupplementaryGroups();
 
 // Real, effective, saved and file system ids. Reads the result back.

@@ -42,13 +42,20 @@ absl::Status RunHelper(const std::string& helper, pid_t pid, std::span<const IdM
   pid_t child = -1;
   const int error =
       posix_spawnp(&child, helper.c_str(), nullptr, nullptr, arguments.data(), environ);
-  if (error != 0) return ErrnoStatus("running " + helper, error);
+  if (error != 0) {
+    return WithAdvice(ErrnoStatus("running " + helper, error),
+                      "--uid-map and --gid-map of more than one's own id need it: install it "
+                      "(package uidmap or shadow-utils)");
+  }
   int status = 0;
   while (waitpid(child, &status, 0) < 0) {
     if (errno != EINTR) return ErrnoStatus("waiting for " + helper);
   }
   if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
-    return ErrorStatus(helper + " refuses the id map");
+    const std::string option = helper == "newuidmap" ? "--uid-map" : "--gid-map";
+    const std::string file = helper == "newuidmap" ? "/etc/subuid" : "/etc/subgid";
+    return ErrorStatus(option + ": " + helper + " refuses the id map: does " + file +
+                       " give the caller these ids?");
   }
   return absl::OkStatus();
 }

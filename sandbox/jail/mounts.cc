@@ -7,6 +7,19 @@
 
 #include "common/logging.h"
 
+// glibc has these from 2.36 on.
+#ifndef OPEN_TREE_CLONE
+#include <linux/mount.h>
+
+#include <cstdint>
+#define open_tree(...) static_cast<int>(syscall(SYS_open_tree, __VA_ARGS__))
+#define move_mount(...) static_cast<int>(syscall(SYS_move_mount, __VA_ARGS__))
+#define fsopen(...) static_cast<int>(syscall(SYS_fsopen, __VA_ARGS__))
+#define fsconfig(...) static_cast<int>(syscall(SYS_fsconfig, __VA_ARGS__))
+#define fsmount(...) static_cast<int>(syscall(SYS_fsmount, __VA_ARGS__))
+#define mount_setattr(...) static_cast<int>(syscall(SYS_mount_setattr, __VA_ARGS__))
+#endif
+
 namespace postern {
 namespace {
 
@@ -30,7 +43,12 @@ absl::Status SetAttributes(int mounts, uint64_t attributes, const std::string& p
 absl::Status SetPropagation(Propagation propagation) {
   const unsigned long kind = propagation == Propagation::kFromHost ? MS_SLAVE : MS_PRIVATE;
   if (mount(nullptr, "/", nullptr, kind | MS_REC, nullptr) < 0) {
-    return ErrnoStatus("cutting the mount namespace off the host's");
+    const int error = errno;
+    const absl::Status status = ErrnoStatus("cutting the mount namespace off the host's", error);
+    if (error != EINVAL) return status;
+    return WithAdvice(status,
+                      "the root isn't a mount point, as in a chroot: make it one by "
+                      "mount --bind, or use --sandbox=chroot");
   }
   return absl::OkStatus();
 }

@@ -32,6 +32,9 @@ std::vector<std::string> ChildEnvironment() {
     const char* value = std::getenv(name);
     if (value != nullptr) environment.push_back(std::string(name) + "=" + value);
   }
+  // glibc's allocator would ask for huge pages behind the filter, which has no row for it (2.43
+  // does so by default on some processors).
+  environment.emplace_back("GLIBC_TUNABLES=glibc.malloc.hugetlb=0");
   return environment;
 }
 
@@ -83,7 +86,8 @@ absl::Status BecomeProgram(const Program& program, int control, int gate) {
   }
   // The caller's own descriptors included: what it passes on to posternd isn't meant for these two.
   // Linux 5.9.
-  if (close_range(kControlDescriptor + 1, ~0U, 0) < 0) return ErrnoStatus("closing descriptors");
+  if (syscall(SYS_close_range, kControlDescriptor + 1, ~0U, 0) < 0)
+    return ErrnoStatus("closing descriptors");
 
   std::string name = program.name;
   char* arguments[] = {name.data(), nullptr};
@@ -96,8 +100,26 @@ absl::Status BecomeProgram(const Program& program, int control, int gate) {
 }
 
 absl::Status NamespaceStatus(const std::string& name, Errno error) {
-  return ErrnoStatus("can't start " + name + " in namespaces of its own (--sandbox=namespace)",
-                     error.value());
+  const absl::Status status = ErrnoStatus(
+      "can't start " + name + " in namespaces of its own (--sandbox=namespace)", error.value());
+  if (error == Errno(ENOSPC) || error == Errno(EUSERS)) {
+    return WithAdvice(status,
+                      "raise the limits of namespaces: sysctl user.max_user_namespaces "
+                      "and its like");
+  }
+  if (error != Errno(EPERM)) return status;
+  if (geteuid() == 0) {
+    return WithAdvice(status,
+                      "a container's root needs CAP_SYS_ADMIN for it, and no seccomp "
+                      "profile may forbid it: allow both, or use --sandbox=chroot or "
+                      "--sandbox=none");
+  }
+  return WithAdvice(status,
+                    "this host keeps plain users from making user namespaces: allow it "
+                    "(sysctl kernel.unprivileged_userns_clone or "
+                    "kernel.apparmor_restrict_unprivileged_userns, "
+                    "user.max_user_namespaces; never works in a chroot), run posternd as "
+                    "root, or use --sandbox=none");
 }
 
 }  // namespace
@@ -105,7 +127,7 @@ absl::Status NamespaceStatus(const std::string& name, Errno error) {
 std::string ProcessEnd::Text() const {
   if (exit_status) return "exited with status " + std::to_string(*exit_status);
   std::string text = "was killed by signal " + std::to_string(signal);
-  const char* description = sigdescr_np(signal);
+  const char* description = strsignal(signal);  // One thread: the text may be a buffer's.
   if (description != nullptr) text += " (" + std::string(description) + ")";
   return text;
 }

@@ -30,8 +30,11 @@ absl::StatusOr<gid_t> FindGroup(const std::string& name) {
   errno = 0;
   const group* found = getgrnam(name.c_str());
   if (found != nullptr) return found->gr_gid;
-  if (errno == 0) return ErrorStatus("there is no group '" + name + "'");
-  return ErrnoStatus("looking up the group '" + name + "'");
+  if (errno == 0) {
+    return ErrorStatus("--socket-group: there is no group '" + name +
+                       "': create it, or name another");
+  }
+  return ErrnoStatus("--socket-group: looking up '" + name + "'");
 }
 
 // poll(2) says that a connection waits, but another process with the same socket may take it first.
@@ -49,13 +52,18 @@ absl::StatusOr<UniqueFd> Bind(const std::string& path, int directory, const std:
   const std::string failure = "Error creating the socket '" + path + "'";
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof(address.sun_path)) return ErrnoStatus(failure, ENAMETOOLONG);
+  if (path.size() >= sizeof(address.sun_path)) {
+    return WithAdvice(
+        ErrnoStatus(failure, ENAMETOOLONG),
+        "a --socket-path has at most " + std::to_string(sizeof(address.sun_path) - 1) + " bytes");
+  }
   std::memcpy(address.sun_path, path.data(), path.size());
 
   UniqueFd socket_fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!socket_fd) return ErrnoStatus(failure);
   if (unlinkat(directory, name.c_str(), 0) < 0 && errno != ENOENT) {
-    return ErrnoStatus("Error replacing '" + path + "'");
+    return WithAdvice(ErrnoStatus("Error replacing '" + path + "'"),
+                      "choose another --socket-path, or remove what is in its place");
   }
   const ScopedUmask scoped(mask);
   // Safe because every sockaddr begins with the family.
@@ -89,7 +97,8 @@ absl::StatusOr<Endpoint> Endpoint::Create(const std::string& path,
   POSTERN_TRY_ASSIGN(endpoint.socket_, Identify(directory, place.name));
   if (group && fchownat(directory, place.name.c_str(), static_cast<uid_t>(-1), gid,
                         AT_SYMLINK_NOFOLLOW) < 0) {
-    return ErrnoStatus("giving the socket to group '" + *group + "'");
+    return WithAdvice(ErrnoStatus("--socket-group: giving the socket to '" + *group + "'"),
+                      "posternd must be root or a member of the group");
   }
   if (listen(endpoint.listener_.get(), kBacklog) < 0) return ErrnoStatus("listening");
   POSTERN_TRY_ASSIGN(endpoint.sweeper_, Sweeper::Start(directory, *endpoint.socket_,
@@ -99,10 +108,13 @@ absl::StatusOr<Endpoint> Endpoint::Create(const std::string& path,
 
 absl::StatusOr<Endpoint> Endpoint::Adopt(int fd) {
   const std::string name = "--fd " + std::to_string(fd);
-  if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0) return ErrnoStatus(name);
+  if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0) {
+    return WithAdvice(ErrnoStatus(name), "pass posternd the descriptor open and not close-on-exec");
+  }
   if (IntOption(fd, SO_DOMAIN) != AF_UNIX || IntOption(fd, SO_TYPE) != SOCK_STREAM ||
       IntOption(fd, SO_ACCEPTCONN) != 1) {
-    return ErrorStatus(name + ": not a listening Unix stream socket");
+    return ErrorStatus(
+        name + ": not a listening Unix stream socket (bind and listen before posternd is started)");
   }
   POSTERN_TRY(SetNonBlocking(fd));
   Endpoint endpoint;

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/logging.h"
+#include "common/stderr_sink.h"
 #include "sandbox/options/capability_option.h"
 
 namespace postern {
@@ -32,7 +34,8 @@ absl::StatusOr<std::optional<IdMaps>> PlanUserNamespace(const Options& options,
                                                         const Caller& caller) {
   const bool is_root = caller.uid == 0;
   if (options.sandbox == config::SANDBOX_MODE_CHROOT && !is_root) {
-    return ErrorStatus("sandbox mode 'chroot' can only be used by root");
+    return ErrorStatus(
+        "sandbox mode 'chroot' can only be used by root: use --sandbox=namespace or none");
   }
   const bool own = options.sandbox == config::SANDBOX_MODE_NAMESPACE && !is_root;
   if (!own) {
@@ -87,6 +90,8 @@ void FillCommon(const Options& options, bool in_user_namespace, config::CommonCo
   common.set_in_user_namespace(in_user_namespace);
   common.set_syslog(options.syslog);
   common.set_poll_us(options.poll_us);
+  common.set_share(ShareForLog(options.tag, options.shared_dir));
+  common.set_log_time(!StderrIsTheJournal());
 }
 
 void FillBroker(const Options& options, uint32_t channels, config::BrokerConfig& broker) {

@@ -30,15 +30,18 @@ absl::StatusOr<std::string> CheckSharedDir(const std::string& path) {
   if (path.empty()) return ErrorStatus("missing '--shared-dir' or '-o source' option");
   struct stat attributes;
   if (stat(path.c_str(), &attributes) < 0) {
-    if (errno == ENOENT) return ErrorStatus("'" + path + "' does not exist");
-    return ErrnoStatus("'" + path + "'");
+    const int error = errno;
+    if (error == ENOENT) {
+      return ErrorStatus("--shared-dir: '" + path + "' does not exist: create it first");
+    }
+    return ErrnoStatus("--shared-dir: '" + path + "'", error);
   }
   if (!S_ISDIR(attributes.st_mode) && !S_ISREG(attributes.st_mode)) {
-    return ErrorStatus("'" + path + "' is neither a directory nor a regular file");
+    return ErrorStatus("--shared-dir: '" + path + "' is neither a directory nor a regular file");
   }
   std::error_code error;
   const std::filesystem::path absolute = std::filesystem::absolute(path, error);
-  if (error) return ErrorStatus("'" + path + "': " + error.message());
+  if (error) return ErrorStatus("--shared-dir: '" + path + "': " + error.message());
   return absolute.string();
 }
 

@@ -50,10 +50,14 @@ absl::Status SetDescriptorLimit(std::optional<uint64_t> wanted) {
   const std::string step = "Error increasing number of open files";
   const rlim_t nr_open = ReadNrOpen();
   if (*wanted > nr_open) {
-    return ErrorStatus(step + ": It cannot be increased above " + std::to_string(nr_open));
+    return ErrorStatus(step + ": It cannot be increased above " + std::to_string(nr_open) +
+                       " (--rlimit-nofile; sysctl fs.nr_open)");
   }
   const rlimit limit{*wanted, *wanted};
-  if (setrlimit(RLIMIT_NOFILE, &limit) < 0) return ErrnoStatus(step);
+  if (setrlimit(RLIMIT_NOFILE, &limit) < 0) {
+    return WithAdvice(ErrnoStatus(step),
+                      "choose a lower --rlimit-nofile, or raise the caller's hard limit");
+  }
   return absl::OkStatus();
 }
 

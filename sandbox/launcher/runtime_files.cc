@@ -6,19 +6,45 @@
 #include <unistd.h>
 
 namespace postern {
+namespace {
+
+// Of the call that has just failed.
+absl::Status Failed(const std::string& step) {
+  const int error = errno;
+  const absl::Status status = ErrnoStatus(step, error);
+  switch (error) {
+    case EWOULDBLOCK:
+      return WithAdvice(status,
+                        "it is locked: another posternd serves this socket; end that one, or "
+                        "choose another --socket-path");
+    case EACCES:
+    case EPERM:
+    case EROFS:
+      return WithAdvice(status, "choose a --socket-path in a directory that posternd may write to");
+    case ELOOP:
+      return WithAdvice(status, "remove the symbolic link in its place");
+    default:
+      return status;
+  }
+}
+
+}  // namespace
 
 absl::StatusOr<FilePlace> OpenPlace(const std::string& path) {
   const size_t slash = path.rfind('/');
   FilePlace place;
   place.name = slash == std::string::npos ? path : path.substr(slash + 1);
   if (place.name.empty() || place.name == "." || place.name == "..") {
-    return ErrorStatus("'" + path + "' doesn't name a file");
+    return ErrorStatus("--socket-path: '" + path + "' doesn't name a file");
   }
   const std::string directory = slash == std::string::npos ? "." : path.substr(0, slash + 1);
   place.directory.Reset(open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!place.directory) {
     const int error = errno;
-    return ErrnoStatus("'" + directory + "' does not exist or is not a directory", error);
+    return WithAdvice(
+        ErrnoStatus("--socket-path: '" + directory + "' does not exist or is not a directory",
+                    error),
+        "create it first");
   }
   return place;
 }
@@ -49,8 +75,8 @@ absl::StatusOr<PidFile> CreatePidFile(int directory, const std::string& name) {
   do {
     pid_file.lock.Reset(
         openat(directory, name.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
-    if (!pid_file.lock) return ErrnoStatus(failure);
-    if (flock(pid_file.lock.get(), LOCK_EX | LOCK_NB) < 0) return ErrnoStatus(failure);
+    if (!pid_file.lock) return Failed(failure);
+    if (flock(pid_file.lock.get(), LOCK_EX | LOCK_NB) < 0) return Failed(failure);
     struct stat attributes;
     if (fstat(pid_file.lock.get(), &attributes) < 0) return ErrnoStatus(failure);
     pid_file.file = {name, attributes.st_dev, attributes.st_ino};

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <csignal>
 #include <cstring>
+#include <iterator>
 #include <utility>
 
 #include "common/logging.h"
@@ -23,6 +24,18 @@ constexpr std::chrono::seconds kEndTimeout{2};
 constexpr std::chrono::seconds kFinishTimeout{2};
 // From SIGKILL to death: a large guest's memory takes its time.
 constexpr std::chrono::seconds kKillTimeout{5};
+
+// Of those that end the service.
+const char* SignalName(int signal) {
+  switch (signal) {
+    case SIGTERM:
+      return "SIGTERM";
+    case SIGHUP:
+      return "SIGHUP";
+    default:
+      return "SIGINT";
+  }
+}
 
 constexpr Outcome kFailure{1, 0};
 constexpr Outcome kSuccess{0, 0};
@@ -94,7 +107,7 @@ std::optional<Outcome> Supervisor::HandleSignal() {
   signalfd_siginfo info;
   if (read(signals_.get(), &info, sizeof(info)) != sizeof(info)) return std::nullopt;
   const int signal = static_cast<int>(info.ssi_signo);
-  LOG(INFO) << "Ending on SIG" << sigabbrev_np(signal);
+  LOG(INFO) << "Ending on " << SignalName(signal);
   return signal == SIGINT ? Outcome{1, SIGINT} : kFailure;
 }
 

@@ -65,7 +65,7 @@ struct Descriptors {
   // Nothing of the caller's stays open here: it may wait for the end of a pipe of its own. The
   // three are above 2.
   if (dup2(from.peer, kPeer) < 0 || dup2(from.directory, kDirectory) < 0 ||
-      dup2(from.posternd, kPosternd) < 0 || close_range(kPosternd + 1, ~0U, 0) < 0 ||
+      dup2(from.posternd, kPosternd) < 0 || syscall(SYS_close_range, kPosternd + 1, ~0U, 0) < 0 ||
       chdir("/") < 0 || !SealSweeper(action, kDirectory).ok() || write(kPeer, "", 1) != 1) {
     _exit(1);
   }

@@ -6,6 +6,7 @@
 #include <iterator>
 
 #include "common/logging.h"
+#include "sandbox/jail/capabilities.h"
 #include "sandbox/jail/namespaces.h"
 
 namespace postern {
@@ -51,6 +52,14 @@ absl::StatusOr<std::optional<WorkerUser>> ChooseWorkerUser(const std::optional<s
   if (!is_root) {
     const bool mapped = IsMappedInside(maps.uids, user.uid) && IsMappedInside(maps.gids, user.gid);
     return mapped ? std::optional(user) : std::nullopt;
+  }
+  POSTERN_TRY_ASSIGN(const CapabilityState state, CurrentCapabilities());
+  const CapabilitySet missing = CapabilitySet{CAP_SETUID, CAP_SETGID} - state.permitted;
+  if (!missing.empty()) {
+    if (name) return ErrorStatus("--worker-user: posternd hasn't got " + missing.ToString());
+    LOG(WARNING) << "Without " << missing.ToString()
+                 << " the worker keeps root's id, without any right";
+    return std::optional<WorkerUser>();
   }
   if (IsMappedHere("/proc/self/uid_map", user.uid) &&
       IsMappedHere("/proc/self/gid_map", user.gid)) {

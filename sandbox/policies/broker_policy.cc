@@ -5,6 +5,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include <iterator>
+
 #include "sandbox/policies/seccomp_policies.h"
 
 namespace postern {
@@ -17,7 +19,7 @@ constexpr uint32_t kUnchanged = ~uint32_t{0};
 
 constexpr SeccompRow kBroker[] = {
 // Waiting for messages.
-#ifdef __NR_epoll_wait
+#if defined(__NR_epoll_wait) && defined(__GLIBC__)
     {SCMP_SYS(epoll_wait), "waiting"},
 #else
     {SCMP_SYS(epoll_pwait), "waiting"},
@@ -52,7 +54,7 @@ constexpr SeccompRow kBroker[] = {
     // Attributes.
     {SCMP_SYS(fchmod), "SETATTR mode of an open file"},
     {SCMP_SYS(fchmodat), "SETATTR mode"},
-#ifdef __NR_fchmodat2
+#if defined(__NR_fchmodat2) && defined(__SNR_fchmodat2)  // libseccomp 2.5.5
     {SCMP_SYS(fchmodat2), Is32(3, 0), "SETATTR mode (Linux 6.6)", kElsewhere},
 #endif
     {SCMP_SYS(fchownat), Is32(4, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW), "SETATTR owner"},

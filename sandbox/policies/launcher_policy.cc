@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <iterator>
 
 #include "sandbox/policies/seccomp_policies.h"
 
@@ -22,10 +23,14 @@ constexpr SeccompRow kLauncher[] = {
     {SCMP_SYS(mmap), Is32(2, PROT_READ | PROT_WRITE), Is32(3, MAP_PRIVATE | MAP_ANONYMOUS),
      "allocator: large blocks", kRare},
     {SCMP_SYS(munmap), "allocator: large blocks", kRare},
+    {SCMP_SYS(madvise), Is32(2, MADV_HUGEPAGE),
+     "allocator: the heap grows (glibc 2.43 on aarch64; elsewhere where the caller has it tuned "
+     "so)",
+     kElsewhere},
     {SCMP_SYS(futex), Is32(1, FUTEX_WAKE | FUTEX_PRIVATE_FLAG), "what is initialized once", kRare},
     {SCMP_SYS(clock_gettime), "log lines; deadlines", kElsewhere},
     {SCMP_SYS(gettimeofday), "log lines", kElsewhere},
-    {SCMP_SYS(gettid), "log lines; dying by SIGINT; abort"},
+    {SCMP_SYS(gettid), "dying by SIGINT; abort", kRare},
     {SCMP_SYS(getpid), "dying by SIGINT; abort", kRare},
     {SCMP_SYS(rt_sigaction), Is32(0, SIGINT), "dying by SIGINT", kRare},
     {SCMP_SYS(rt_sigprocmask), "dying by SIGINT; abort", kRare},

@@ -5,6 +5,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <iterator>
+
 #include "sandbox/policies/seccomp_policies.h"
 
 namespace postern {
@@ -24,7 +26,8 @@ constexpr SeccompRow kRuntime[] = {
     // Memory.
     {SCMP_SYS(brk), "allocator: the main thread's heap", kRare},
     {SCMP_SYS(mmap), Is32(2, kReadWrite), Is32(3, kPrivate), "allocator: large blocks", kRare},
-    {SCMP_SYS(mmap), Is32(2, PROT_NONE), Is32(3, kPrivate | MAP_NORESERVE),
+    // glibc before 2.41 adds MAP_NORESERVE.
+    {SCMP_SYS(mmap), Is32(2, PROT_NONE), Masked32(3, ~uint32_t{MAP_NORESERVE}, kPrivate),
      "allocator: room for one more heap", kRare},
     {SCMP_SYS(mprotect), Is32(2, kReadWrite), "allocator: a heap grows", kRare},
     {SCMP_SYS(munmap), "allocator: large blocks; guest memory", kRare},
@@ -33,8 +36,12 @@ constexpr SeccompRow kRuntime[] = {
     {SCMP_SYS(futex), Futex(FUTEX_WAKE), "mutexes; condition variables", kRare},
     {SCMP_SYS(futex), Futex(FUTEX_WAIT_BITSET), "waits with a time-out", kRare},
     {SCMP_SYS(sched_yield), "absl::Mutex, before a lock sleeps; waiting for work awake", kRare},
+#ifdef __GLIBC__
     {SCMP_SYS(clock_nanosleep), "absl::Mutex, before a lock sleeps", kRare},
-    {SCMP_SYS(gettid), "log lines; abort", kRare},
+#else
+    {SCMP_SYS(nanosleep), "absl::Mutex, before a lock sleeps", kRare},
+#endif
+    {SCMP_SYS(gettid), "abort", kRare},
     // Time, where the vDSO asks the kernel: the host's clock source isn't its processor's.
     {SCMP_SYS(clock_gettime), "log lines; polling", kElsewhere},
     {SCMP_SYS(gettimeofday), "log lines", kElsewhere},

@@ -1,6 +1,8 @@
 #include <fcntl.h>
 #include <seccomp.h>
 
+#include <iterator>
+
 #include "sandbox/policies/seccomp_policies.h"
 
 namespace postern {

@@ -4,6 +4,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include <iterator>
+
 #include "sandbox/policies/seccomp_policies.h"
 
 namespace postern {

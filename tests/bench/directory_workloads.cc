@@ -4,6 +4,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "tests/bench/prepare.h"
 #include "tests/bench/share_content.h"
 #include "tests/bench/workload.h"

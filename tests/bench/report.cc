@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 #include <tuple>
+#include <utility>
 
 #include "tests/bench/targets.h"
 

@@ -5,6 +5,7 @@
 #include <linux/fuse.h>
 
 #include <fstream>
+#include <string_view>
 
 #include "tests/bench/record/trace_recorder.h"
 #include "tests/bench/targets.h"

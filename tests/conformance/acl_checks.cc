@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <linux/posix_acl_xattr.h>
 
+#include <initializer_list>
+
 #include "tests/conformance/check.h"
 
 namespace postern::conformance {

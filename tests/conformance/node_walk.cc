@@ -1,5 +1,6 @@
 #include "tests/conformance/node_walk.h"
 
+#include <algorithm>
 #include <vector>
 
 namespace postern::conformance {

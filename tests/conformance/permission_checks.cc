@@ -2,6 +2,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <iterator>
+
 #include "tests/conformance/check.h"
 
 namespace postern::conformance {

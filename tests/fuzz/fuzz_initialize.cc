@@ -3,6 +3,7 @@
 
 // libFuzzer's. Keeps the daemon's lines out of the way: a hostile input is worth one each.
 extern "C" int LLVMFuzzerInitialize(int* /*argc*/, char*** argv) {
-  postern::InitializeLogging((*argv)[0], postern::LogLevel::kOff, postern::LogTarget::kStderr);
+  postern::InitializeLogging((*argv)[0]);
+  postern::ConfigureLogging({.level = postern::LogLevel::kOff});
   return 0;
 }

@@ -1,4 +1,6 @@
 // The operations that not every server has: extended attributes, and what Linux added late.
+#include <cstring>
+
 #include "common/checked.h"
 #include "tests/vmm/fuse_round_trip.h"
 

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "common/checked.h"
+#include "common/mutex_lock.h"
 
 namespace postern::vmm {
 namespace {
@@ -42,7 +43,7 @@ ErrnoOr<std::unique_ptr<GuestMemory>> GuestMemory::Create(std::span<const Region
     region.user_address = wanted.user_address.value_or(reinterpret_cast<uint64_t>(mapped));
     memory->regions_.push_back(std::move(region));
   }
-  absl::MutexLock lock(&memory->mutex_);
+  MutexLock lock(memory->mutex_);
   memory->used_.assign(layout.size(), 0);
   return memory;
 }
@@ -54,7 +55,7 @@ GuestMemory::~GuestMemory() {
 ErrnoOr<GuestBuffer> GuestMemory::Allocate(size_t size, size_t alignment,
                                            std::optional<size_t> region) {
   if (region.has_value() && *region >= regions_.size()) return Errno(EINVAL);
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(mutex_);
   const size_t first = region.value_or(0);
   const size_t last = region.has_value() ? *region : regions_.size() - 1;
   for (size_t i = first; i <= last; ++i) {

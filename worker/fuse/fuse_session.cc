@@ -1,5 +1,7 @@
 #include "worker/fuse/fuse_session.h"
 
+#include <unistd.h>
+
 #include "common/logging.h"
 
 namespace postern {
@@ -19,7 +21,10 @@ constexpr uint64_t kPosixAcl = FUSE_POSIX_ACL | FUSE_DONT_MASK | FUSE_SETXATTR_E
 constexpr uint16_t kMaxBackground = UINT16_MAX;
 constexpr uint16_t kCongestionThreshold = kMaxBackground / 4 * 3;
 
-constexpr uint16_t kMaxPages = kMaxTransferBytes / 4096;
+// In pages of the guest, which are as large as the host's in all but odd machines.
+uint16_t MaxPages() {
+  return static_cast<uint16_t>(kMaxTransferBytes / static_cast<uint32_t>(sysconf(_SC_PAGESIZE)));
+}
 
 uint64_t WantedFlags(const FuseOptions& options) {
   uint64_t wanted = kAlwaysWanted;
@@ -79,7 +84,7 @@ ErrnoOr<FuseNegotiation> NegotiateFuse(const fuse_init_in& init, const FuseOptio
   result.reply.congestion_threshold = kCongestionThreshold;
   result.reply.max_write = kMaxTransferBytes;
   result.reply.time_gran = 1;  // Nanoseconds.
-  result.reply.max_pages = kMaxPages;
+  result.reply.max_pages = MaxPages();
   return result;
 }
 

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "common/mutex_lock.h"
+
 namespace postern {
 
 GuestFile::~GuestFile() {
@@ -41,7 +43,7 @@ ErrnoOrVoid OpenFiles::Insert(OpenFileId id, UniqueFd fd, NodeId node_id, const 
   std::shared_ptr<GuestFile> replaced = file;
   Shard& shard = ShardOf(id);
   {
-    absl::MutexLock lock(&shard.mutex);
+    MutexLock lock(shard.mutex);
     shard.files[id].swap(replaced);
   }
   // `replaced` is now what stood there before: nothing, as the broker doesn't reuse ids.
@@ -59,7 +61,7 @@ ErrnoOrVoid OpenFiles::Insert(OpenFileId id, UniqueFd fd, NodeId node_id, const 
 
 ErrnoOr<std::shared_ptr<GuestFile>> OpenFiles::Find(OpenFileId id, NodeId node_id) const {
   const Shard& shard = ShardOf(id);
-  absl::ReaderMutexLock lock(&shard.mutex);
+  ReaderMutexLock lock(shard.mutex);
   const auto found = shard.files.find(id);
   if (found == shard.files.end() || found->second->node_id != node_id) return Errno(EBADF);
   return found->second;
@@ -67,7 +69,7 @@ ErrnoOr<std::shared_ptr<GuestFile>> OpenFiles::Find(OpenFileId id, NodeId node_i
 
 ErrnoOr<std::shared_ptr<GuestFile>> OpenFiles::Remove(OpenFileId id, NodeId node_id) {
   Shard& shard = ShardOf(id);
-  absl::MutexLock lock(&shard.mutex);
+  MutexLock lock(shard.mutex);
   const auto found = shard.files.find(id);
   if (found == shard.files.end() || found->second->node_id != node_id) return Errno(EBADF);
   std::shared_ptr<GuestFile> file = std::move(found->second);
@@ -80,7 +82,7 @@ void OpenFiles::Clear() {
   for (Shard& shard : shards_) {
     absl::flat_hash_map<OpenFileId, std::shared_ptr<GuestFile>> dropped;
     {
-      absl::MutexLock lock(&shard.mutex);
+      MutexLock lock(shard.mutex);
       dropped.swap(shard.files);
     }
   }
@@ -89,7 +91,7 @@ void OpenFiles::Clear() {
 SetIdChange OpenFiles::BeginSetIdChange(NodeId node_id) {
   set_id_changes_begun_.fetch_add(1, std::memory_order_acq_rel);
   for (const Shard& shard : shards_) {
-    absl::ReaderMutexLock lock(&shard.mutex);
+    ReaderMutexLock lock(shard.mutex);
     for (const auto& [id, file] : shard.files) {
       if (file->node_id == node_id) file->has_set_id_bits.store(true, std::memory_order_relaxed);
     }

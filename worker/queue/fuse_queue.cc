@@ -8,6 +8,7 @@
 
 #include "common/checked.h"
 #include "common/logging.h"
+#include "common/mutex_lock.h"
 #include "worker/queue/brokered_file.h"
 #include "worker/queue/file_io.h"
 
@@ -367,7 +368,7 @@ ErrnoOrVoid FuseQueue::Flush() {
 }
 
 void FuseQueue::PostCompletion(PendingRequest& request) {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(mutex_);
   posted_.push_back(&request);
   has_posted_.store(true, std::memory_order_release);
   // Under the lock (it doesn't block): once the queue's thread has seen the completion, it may
@@ -380,7 +381,7 @@ void FuseQueue::TakeCompletions(Virtqueue* virtqueue) {
       !has_posted_.exchange(false, std::memory_order_acquire))
     return;
   {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(mutex_);
     completed_.swap(posted_);
   }
   // A request in the pool keeps its ring from being given back, so there is a virtqueue if there is

@@ -6,6 +6,7 @@
 #include <optional>
 #include <utility>
 
+#include "common/mutex_lock.h"
 #include "common/warm_up.h"
 #include "worker/queue/file_io.h"
 #include "worker/queue/fuse_queue.h"
@@ -29,19 +30,19 @@ IoPool::IoPool(size_t threads, size_t processors) : can_share_work_(processors >
 
 IoPool::~IoPool() {
   {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(mutex_);
     stopping_ = true;
   }
   for (std::thread& thread : threads_) thread.join();
 }
 
 void IoPool::Submit(PendingRequest& request) {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(mutex_);
   waiting_.push_back({&request, {}});
 }
 
 void IoPool::Close(ClosingFile file) {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(mutex_);
   waiting_.push_back({nullptr, std::move(file)});
 }
 
@@ -50,7 +51,7 @@ void IoPool::Run() {
   while (true) {
     std::optional<Work> work;  // Ends, and closes, outside of the lock.
     {
-      absl::MutexLock lock(&mutex_);
+      MutexLock lock(mutex_);
       mutex_.Await(absl::Condition(this, &IoPool::HasWorkLocked));
       if (waiting_.empty()) return;
       work.emplace(std::move(waiting_.front()));

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "common/logging.h"
+#include "common/mutex_lock.h"
 #include "common/warm_up.h"
 
 namespace postern {
@@ -89,7 +90,7 @@ void QueueThread::SetError(UniqueFd error) {
 void QueueThread::EndSession() { Execute({.action = Action::kEndSession, .ring = {}, .fd = {}}); }
 
 DeviceQueue::Ring QueueThread::Execute(Command command) {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(mutex_);
   waiting_ = std::move(command);
   begun_ = false;
   commanded_.store(true, std::memory_order_release);
@@ -103,7 +104,7 @@ bool QueueThread::BeginCommand() {
   if (!commanded_.load(std::memory_order_relaxed) ||
       !commanded_.exchange(false, std::memory_order_acquire))
     return true;
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(mutex_);
   if (begun_ || waiting_.action == Action::kNone) return true;
   begun_ = true;
   current_ = waiting_.action;
@@ -144,7 +145,7 @@ void QueueThread::EndCommand() {
   if (current_ == Action::kEndSession && !fuse_.session_ended()) return;
   draining_ = false;
   if (current_ == Action::kDisable) enabled_ = false;
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(mutex_);
   if (current_ == Action::kStop) {
     waiting_.ring = std::move(ring_);
     ring_ = {};

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "common/checked.h"
+#include "common/mutex_lock.h"
 
 namespace postern::bench {
 
@@ -14,36 +15,36 @@ RecordingQueue::RecordingQueue(Upstream& upstream)
 
 RecordingQueue::~RecordingQueue() {
   {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(mutex_);
     quit_ = true;
   }
   thread_.join();
 }
 
 void RecordingQueue::Start(Ring ring) {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(mutex_);
   ring_ = std::move(ring);
 }
 
 DeviceQueue::Ring RecordingQueue::Stop() {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(mutex_);
   return std::exchange(ring_, {});
 }
 
 void RecordingQueue::SetEnabled(bool enabled) {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(mutex_);
   enabled_ = enabled;
 }
 
 void RecordingQueue::SetCall(UniqueFd call) {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(mutex_);
   call_ = std::move(call);
 }
 
 void RecordingQueue::Run() {
   while (true) {
     {
-      absl::MutexLock lock(&mutex_);
+      MutexLock lock(mutex_);
       if (quit_) return;
       if (enabled_ && ring_.virtqueue != nullptr) ServeLocked();
     }

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "common/checked.h"
+#include "common/mutex_lock.h"
 
 namespace postern::bench {
 namespace {
@@ -44,14 +45,14 @@ absl::StatusOr<std::unique_ptr<Upstream>> Upstream::Start(std::vector<std::strin
     if (!allocated.ok()) return Failed("guest memory", allocated.error());
     *buffer = *allocated;
   }
-  absl::MutexLock lock(&upstream->mutex_);
+  MutexLock lock(upstream->mutex_);
   upstream->queue_ = std::move(*queue);
   return upstream;
 }
 
 std::span<const std::byte> Upstream::Call(std::span<const std::byte> request, size_t room,
                                           std::vector<std::byte>& answer) {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(mutex_);
   if (request.size() > kRoom || room > kRoom) {
     std::fprintf(stderr, "a request of %zu and %zu bytes\n", request.size(), room);
     std::exit(1);

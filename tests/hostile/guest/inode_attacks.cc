@@ -4,6 +4,9 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
+
 #include "tests/hostile/guest/attack_context.h"
 
 namespace postern::hostile {

@@ -1,5 +1,6 @@
 // FUSE requests whose bytes don't add up.
 #include <array>
+#include <initializer_list>
 #include <random>
 
 #include "common/checked.h"

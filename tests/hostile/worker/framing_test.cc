@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <ostream>
 #include <tuple>
 
 #include "common/rpc/channel.h"

@@ -5,6 +5,8 @@
 #include <sys/stat.h>
 
 #include <filesystem>
+#include <ostream>
+#include <tuple>
 
 #include "tests/hostile/worker/hostile_worker_fixture.h"
 

@@ -11,6 +11,7 @@
 #include <ctime>
 #include <functional>
 #include <limits>
+#include <ostream>
 #include <random>
 #include <thread>
 

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <functional>
 #include <limits>
+#include <ostream>
 
 #include "tests/hostile/worker/hostile_worker_fixture.h"
 

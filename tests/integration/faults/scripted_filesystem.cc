@@ -12,6 +12,8 @@
 #include <cstring>
 #include <iterator>
 
+#include "common/mutex_lock.h"
+
 namespace postern {
 namespace {
 
@@ -51,7 +53,7 @@ ScriptedFilesystem::ScriptedFilesystem(std::string mount_point, UniqueFd device,
                                        Files files)
     : mount_point_(std::move(mount_point)), device_(std::move(device)), stop_(std::move(stop)) {
   {
-    const absl::MutexLock lock(&mutex_);
+    const MutexLock lock(mutex_);
     for (auto& [name, content] : files) nodes_.push_back({name, std::move(content)});
   }
   thread_ = std::thread([this] { Serve(); });
@@ -66,14 +68,14 @@ ScriptedFilesystem::~ScriptedFilesystem() {
 }
 
 void ScriptedFilesystem::Fail(uint32_t opcode, std::string_view name, int error) {
-  const absl::MutexLock lock(&mutex_);
+  const MutexLock lock(mutex_);
   rules_[{opcode, std::string(name)}] = error;
 }
 
 void ScriptedFilesystem::Hold(uint32_t opcode, std::string_view name) { Fail(opcode, name, kHold); }
 
 void ScriptedFilesystem::Release() {
-  const absl::MutexLock lock(&mutex_);
+  const MutexLock lock(mutex_);
   for (auto& [key, action] : rules_) {
     if (action == kHold) action = 0;
   }
@@ -84,14 +86,14 @@ void ScriptedFilesystem::Release() {
 void ScriptedFilesystem::StopReading() { stop_.Signal(); }
 
 bool ScriptedFilesystem::WaitForHeld(size_t count, std::chrono::milliseconds limit) {
-  const absl::MutexLock lock(&mutex_);
+  const MutexLock lock(mutex_);
   const auto enough = [this, count]()
                           ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return held_.size() >= count; };
   return mutex_.AwaitWithTimeout(absl::Condition(&enough), absl::FromChrono(limit));
 }
 
 std::string ScriptedFilesystem::Content(std::string_view name) const {
-  const absl::MutexLock lock(&mutex_);
+  const MutexLock lock(mutex_);
   for (const Node& node : nodes_) {
     if (node.name == name) return node.content;
   }
@@ -116,7 +118,7 @@ void ScriptedFilesystem::Serve() {
 }
 
 void ScriptedFilesystem::Handle(const Request& request) {
-  const absl::MutexLock lock(&mutex_);
+  const MutexLock lock(mutex_);
   switch (request.header.opcode) {
     case FUSE_FORGET:
     case FUSE_BATCH_FORGET:

@@ -20,7 +20,7 @@ class FailureTest : public LauncherTest {
   void ExpectFailure(const std::string& text) {
     EXPECT_EQ(daemon().WaitForExit(), 1);
     EXPECT_THAT(daemon().Output(), HasSubstr(text));
-    EXPECT_THAT(LogLines('E'), SizeIs(1)) << daemon().Output();
+    EXPECT_THAT(LogLines("error"), SizeIs(1)) << daemon().Output();
     ExpectNothingLeft();
   }
 };

@@ -56,8 +56,8 @@ class LauncherTest : public testing::Test {
   void SignalProcess(const std::string& name, int signal);
   // Fails the test if a process, the socket or the pid file still exists after a while.
   void ExpectNothingLeft();
-  // The lines of the daemon's output with this severity (E, W, I).
-  Words LogLines(char severity);
+  // The lines of the daemon's output with this severity ("error", "warning").
+  Words LogLines(const std::string& severity);
 
  private:
   const vmm::TempDirectory directory_;

@@ -9,6 +9,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstring>
 #include <filesystem>
@@ -45,7 +46,7 @@ TEST_F(LifecycleTest, ServesAndEndsWithStatus0WhenTheFrontEndDisconnects) {
   Connect().Reset();
   EXPECT_EQ(daemon().WaitForExit(), 0);
   EXPECT_THAT(daemon().Output(), HasSubstr("Client disconnected, shutting down"));
-  EXPECT_THAT(LogLines('E'), IsEmpty());
+  EXPECT_THAT(LogLines("error"), IsEmpty());
   ExpectNothingLeft();
 }
 
@@ -186,7 +187,7 @@ TEST_P(SignalTest, ToTheWholeGroupEndsTheDaemonTheSameWay) {
   StartAndWait();
   killpg(daemon().pid(), GetParam().signal);
   EXPECT_EQ(daemon().WaitForExit(), GetParam().status);
-  EXPECT_THAT(LogLines('E'), IsEmpty());
+  EXPECT_THAT(LogLines("error"), IsEmpty());
   ExpectNothingLeft();
 }
 
@@ -200,7 +201,7 @@ TEST_P(ChildDeathTest, BeforeTheFrontEndEndsEverything) {
   EXPECT_EQ(daemon().WaitForExit(), 1);
   EXPECT_THAT(daemon().Output(),
               HasSubstr(std::string(GetParam()) + " was killed by signal 9 (Killed)"));
-  EXPECT_THAT(LogLines('E'), SizeIs(1));
+  EXPECT_THAT(LogLines("error"), SizeIs(1));
   ExpectNothingLeft();
 }
 
@@ -209,7 +210,7 @@ TEST_P(ChildDeathTest, WhileServingEndsEverything) {
   const UniqueFd connection = Connect();
   SignalProcess(std::string("postern-") + GetParam(), SIGKILL);
   EXPECT_EQ(daemon().WaitForExit(), 1);
-  EXPECT_THAT(LogLines('E'), SizeIs(1));
+  EXPECT_THAT(LogLines("error"), SizeIs(1));
   ExpectNothingLeft();
 }
 

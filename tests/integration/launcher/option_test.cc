@@ -48,7 +48,7 @@ class OptionTest : public LauncherTest {
   void ExpectStartError(const std::string& text) {
     EXPECT_EQ(daemon().WaitForExit(), 1);
     EXPECT_THAT(daemon().Output(), HasSubstr(text));
-    EXPECT_THAT(LogLines('E'), SizeIs(1)) << daemon().Output();
+    EXPECT_THAT(LogLines("error"), SizeIs(1)) << daemon().Output();
     ExpectNothingLeft();
   }
   std::string DescriptorLimit(const char* process) {
@@ -68,7 +68,7 @@ TEST_F(OptionTest, DeprecatedOptionsWorkAndAreWarnedAbout) {
             "--inode-file-handles=fallback"});
   ASSERT_TRUE(HasLogged(kReadyLine)) << daemon().Output();
   Words warnings;
-  for (const std::string& line : LogLines('W')) {
+  for (const std::string& line : LogLines("warning")) {
     if (line.find("deprecated") != std::string::npos) warnings.push_back(line);
   }
   EXPECT_THAT(warnings,
@@ -348,7 +348,7 @@ TEST_F(SyslogOptionTest, AllProcessesLogThereAndNotToStderr) {
   EXPECT_THAT(worker, HasSubstr(" stand-in-worker["));
   EXPECT_THAT(worker, testing::StartsWith("<14>"));
   const pid_t pid = ProcessNamed("postern-worker");
-  EXPECT_THAT(worker, HasSubstr("[" + std::to_string(pid) + "]: "));
+  EXPECT_THAT(worker, HasSubstr("[" + std::to_string(pid) + "]: " + share() + ": channels: "));
   EXPECT_THAT(LineWith(kReadyLine), HasSubstr(" posternd["));
   EXPECT_EQ(daemon().Output(), "");
 }

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "common/logging.h"
+#include "sandbox/jail/capabilities.h"
 #include "sandbox/jail/child.h"
 #include "sandbox/jail/jail.h"
 #include "sandbox/jail/namespaces.h"
@@ -62,7 +63,9 @@ bool HasParent(const BrokerJail& jail) {
 bool MaySwitchUser() {
   std::ifstream map("/proc/self/uid_map");
   const std::string text(std::istreambuf_iterator<char>(map), {});
-  return geteuid() == 0 && IsMapped(text, kOtherUser);
+  const auto capabilities = CurrentCapabilities();
+  return geteuid() == 0 && capabilities.ok() && capabilities->effective.Contains(CAP_SETUID) &&
+         IsMapped(text, kOtherUser);
 }
 
 int Run() {

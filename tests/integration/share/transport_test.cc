@@ -1,4 +1,5 @@
 // The same work over every kind of ring and handshake.
+#include <algorithm>
 #include <cstring>
 #include <tuple>
 

@@ -13,6 +13,8 @@
 #include <iterator>
 #include <string>
 
+#include "tests/unit/common/caught_stderr.h"
+
 namespace postern {
 namespace {
 
@@ -49,9 +51,7 @@ class SyslogSinkTest : public testing::Test {
 
   // What a sink writes to stderr when it gets one line.
   static std::string StderrOf(SyslogSink& sink) {
-    testing::internal::CaptureStderr();
-    Send(sink, google::GLOG_INFO);
-    return testing::internal::GetCapturedStderr();
+    return CaughtStderr([&sink] { Send(sink, google::GLOG_INFO); });
   }
   static void Send(SyslogSink& sink, google::LogSeverity severity) {
     sink.send(severity, "file", "file", 1, google::LogMessageTime(std::time(nullptr), 0), kText,
@@ -77,24 +77,24 @@ TEST(SyslogLineTest, HasPriorityTimeAndIdentity) {
 }
 
 TEST_F(SyslogSinkTest, SendsEachLineAsADatagram) {
-  auto sink = SyslogSink::Connect(path(), "identity");
+  auto sink = SyslogSink::Connect(path(), {"identity", 4711, "vm1-data"});
   ASSERT_TRUE(sink.ok()) << sink.error().Message();
   Send(**sink, google::GLOG_ERROR);
   const std::string line = Received();
   EXPECT_THAT(line, StartsWith("<11>"));
-  EXPECT_THAT(line, EndsWith(" identity[" + std::to_string(getpid()) + "]: what happened"));
+  EXPECT_THAT(line, EndsWith(" identity[4711]: vm1-data: error: what happened"));
   EXPECT_EQ(Received(), "");
 }
 
 TEST_F(SyslogSinkTest, WritesToStderrWhenTheDaemonHasGone) {
-  auto sink = SyslogSink::Connect(path(), "identity");
+  auto sink = SyslogSink::Connect(path(), {"identity", 4711, "vm1-data"});
   ASSERT_TRUE(sink.ok());
   daemon_.Reset();
-  EXPECT_THAT(StderrOf(**sink), EndsWith("]: what happened\n"));
+  EXPECT_EQ(StderrOf(**sink), "identity[4711] vm1-data: what happened\n");
 }
 
 TEST_F(SyslogSinkTest, WritesToStderrInsteadOfWaitingForASlowDaemon) {
-  auto sink = SyslogSink::Connect(path(), "identity");
+  auto sink = SyslogSink::Connect(path(), {"identity", 4711, "vm1-data"});
   ASSERT_TRUE(sink.ok());
   std::ifstream file("/proc/sys/net/unix/max_dgram_qlen");
   int queue = 0;
@@ -104,8 +104,8 @@ TEST_F(SyslogSinkTest, WritesToStderrInsteadOfWaitingForASlowDaemon) {
 }
 
 TEST_F(SyslogSinkTest, CannotConnectWhereThereIsNoSocket) {
-  EXPECT_EQ(SyslogSink::Connect(directory_ + "/none", "i").error(), Errno(ENOENT));
-  EXPECT_EQ(SyslogSink::Connect(std::string(200, 'n'), "i").error(), Errno(ENAMETOOLONG));
+  EXPECT_EQ(SyslogSink::Connect(directory_ + "/none", {}).error(), Errno(ENOENT));
+  EXPECT_EQ(SyslogSink::Connect(std::string(200, 'n'), {}).error(), Errno(ENAMETOOLONG));
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include <atomic>
 #include <cstring>
 #include <fstream>
+#include <initializer_list>
 #include <thread>
 
 #include "tests/unit/broker/filesystem_fixture.h"

@@ -2,6 +2,7 @@
 // errors, owners, groups, modes.
 #include <sys/sysmacros.h>
 
+#include <ostream>
 #include <string>
 #include <tuple>
 

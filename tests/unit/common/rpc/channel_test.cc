@@ -9,8 +9,10 @@
 
 #include <cstring>
 #include <numeric>
+#include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 
 #include "common/event_fd.h"
 #include "proto/config.pb.h"

@@ -39,6 +39,16 @@ TEST(BrokerCapabilitiesTest, AreTheFileOnes) {
   EXPECT_EQ(kWritingCapabilities.ToString(), "chown fowner fsetid setgid setuid mknod");
 }
 
+// Permitted and effective become `kept`, the bounding set stays: a container's root. Not through
+// the library, which is tested.
+void GiveUp(CapabilitySet kept) {
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  const auto low = static_cast<uint32_t>(kept.bits());
+  const auto high = static_cast<uint32_t>(kept.bits() >> 32);
+  const __user_cap_data_struct data[2] = {{low, low, 0}, {high, high, 0}};
+  if (syscall(SYS_capset, &header, data) != 0) _exit(96);
+}
+
 class ProcessCapabilitiesTest : public testing::Test {
  protected:
   void SetUp() override {
@@ -57,6 +67,56 @@ TEST_F(ProcessCapabilitiesTest, KeepsExactlyTheGivenOnes) {
                              state->bounding.empty()
                          ? 0
                          : 3;
+            }));
+}
+
+// What is left of it, as ExitOfForked() takes it: 0 if exactly `kept` is, and no bounding set has
+// changed.
+int KeepWithoutSetpcap(CapabilitySet kept) {
+  const auto before = CurrentCapabilities();
+  if (!before.ok() || before->bounding.empty()) return 1;
+  if (!KeepOnlyCapabilities(kept).ok()) return 2;
+  const auto state = CurrentCapabilities();
+  if (!state.ok()) return 3;
+  return state->permitted == kept && state->effective == kept && state->inheritable.empty() &&
+                 state->ambient.empty() && state->bounding == before->bounding
+             ? 0
+             : 4;
+}
+
+TEST_F(ProcessCapabilitiesTest, APlainUserKeepsNoneAndItsBoundingSet) {
+  EXPECT_EQ(0, ExitOfForked([] {
+              if (syscall(SYS_setresuid, 12345, 12345, 12345) != 0) return 97;
+              return KeepWithoutSetpcap({});
+            }));
+}
+
+TEST_F(ProcessCapabilitiesTest, ARootWithoutAnyKeepsNoneAndItsBoundingSet) {
+  EXPECT_EQ(0, ExitOfForked([] {
+              GiveUp({});
+              return KeepWithoutSetpcap({});
+            }));
+}
+
+TEST_F(ProcessCapabilitiesTest, ARootWithoutSetpcapKeepsTheGivenOnesAndItsBoundingSet) {
+  EXPECT_EQ(0, ExitOfForked([] {
+              GiveUp({CAP_CHOWN, CAP_SETUID, CAP_SYS_ADMIN});
+              return KeepWithoutSetpcap({CAP_CHOWN, CAP_SETUID});
+            }));
+}
+
+TEST_F(ProcessCapabilitiesTest, WithoutSetpcapAmbientOnesAreGone) {
+  EXPECT_EQ(0, ExitOfForked([] {
+              GiveUp({CAP_CHOWN, CAP_SETUID});
+              if (!KeepCapabilitiesAcrossExec().ok()) return 97;
+              return KeepWithoutSetpcap({CAP_CHOWN});
+            }));
+}
+
+TEST_F(ProcessCapabilitiesTest, WhatIsNotPermittedCannotBeKept) {
+  EXPECT_EQ(0, ExitOfForked([] {
+              GiveUp({CAP_CHOWN});
+              return KeepOnlyCapabilities({CAP_CHOWN, CAP_SETUID}).ok() ? 1 : 0;
             }));
 }
 

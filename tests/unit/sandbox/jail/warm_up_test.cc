@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
@@ -18,6 +19,7 @@
 
 #include "common/errno_or.h"
 #include "common/logging.h"
+#include "common/mutex_lock.h"
 #include "common/sanitized.h"
 #include "common/unique_fd.h"
 #include "sandbox/jail/hardening.h"
@@ -42,7 +44,7 @@ struct Scene {
 
 void ContendForLocks(Scene& scene) {
   for (int i = 0; i < kRounds; ++i) {
-    absl::MutexLock lock(&scene.mutex);
+    MutexLock lock(scene.mutex);
     ++scene.count;
     scene.changed.SignalAll();
     // Held for a while, so that others come to sleep on it.
@@ -51,7 +53,7 @@ void ContendForLocks(Scene& scene) {
 }
 
 void WaitWithTimeouts(Scene& scene) {
-  absl::MutexLock lock(&scene.mutex);
+  MutexLock lock(scene.mutex);
   scene.changed.WaitWithTimeout(&scene.mutex, absl::Milliseconds(1));
   const auto never = [](int* count) { return *count < 0; };
   scene.mutex.AwaitWithTimeout(absl::Condition(+never, &scene.count), absl::Milliseconds(1));
@@ -81,7 +83,7 @@ int Play(PolicyFunction policy, bool broken) {
   const UniqueFd null(open("/dev/null", O_WRONLY | O_CLOEXEC));
   if (dup2(null.get(), STDERR_FILENO) < 0) return 97;
   WarmUpLibraries();
-  InitializeLogging("warm-up", LogLevel::kInfo, LogTarget::kStderr);
+  InitializeLogging("warm-up");
   auto* scene = new Scene;  // The threads never end.
   for (int i = 0; i < kThreads; ++i) {
     std::thread([scene, broken] {
@@ -115,6 +117,58 @@ TEST(WarmUpTest, FilterIsInForceMeanwhile) {
   EXPECT_EQ(ExitOfForked([] { return Play(&WorkerPolicy, true); }), 1000 + SIGSYS);
 }
 
+// More threads than abseil's first block of memory for them has room for.
+constexpr int kManyThreads = 400;
+
+// Each waits for the first time behind the filter.
+int WaitOnManyThreads(PolicyFunction policy) {
+  WarmUpLibraries();
+  auto* ready = new absl::BlockingCounter(kManyThreads);  // The threads never end.
+  auto* done = new absl::BlockingCounter(kManyThreads);
+  auto* sealed = new std::atomic<bool>(false);
+  auto* mutex = new absl::Mutex;
+  for (int i = 0; i < kManyThreads; ++i) {
+    std::thread([ready, done, sealed, mutex] {
+      WarmUpThread();
+      ready->DecrementCount();
+      sealed->wait(false);
+      {
+        const MutexLock lock(*mutex);
+        bool never = false;
+        mutex->AwaitWithTimeout(absl::Condition(&never), absl::Microseconds(100));
+      }
+      done->DecrementCount();
+      absl::Notification().WaitForNotification();
+    }).detach();
+  }
+  ready->Wait();
+  if (!ForbidNewPrivileges().ok()) return 98;
+  if (!LoadSeccompPolicy(policy(), config::SECCOMP_ACTION_KILL).ok()) return 99;
+  *sealed = true;
+  sealed->notify_all();
+  done->Wait();
+  return 0;
+}
+
+TEST(WarmUpTest, ManyThreadsMayWaitForTheFirstTimeBehindTheWorkersFilter) {
+  EXPECT_EQ(ExitOfForked([] { return WaitOnManyThreads(&WorkerPolicy); }), 0);
+}
+
+TEST(WarmUpTest, ManyThreadsMayWaitForTheFirstTimeBehindTheBrokersFilter) {
+  EXPECT_EQ(ExitOfForked([] { return WaitOnManyThreads(&BrokerPolicy); }), 0);
+}
+
+TEST(WarmUpTest, LeavesNoDescriptorOpen) {
+  EXPECT_EQ(ExitOfForked([] {
+              const int before = open("/dev/null", O_RDONLY | O_CLOEXEC);
+              close(before);
+              WarmUpLibraries();
+              const int after = open("/dev/null", O_RDONLY | O_CLOEXEC);
+              return before >= 0 && after == before ? 0 : 1;
+            }),
+            0);
+}
+
 // A broken invariant of ours must be seen as that, not as a call that was forbidden.
 struct NamedPolicy {
   const char* name;
@@ -132,7 +186,7 @@ TEST_P(FailedCheckTest, AbortsBehindTheFilter) {
   const int end = ExitOfForked([] {
     const UniqueFd null(open("/dev/null", O_WRONLY | O_CLOEXEC));
     if (dup2(null.get(), STDERR_FILENO) < 0) return 97;
-    InitializeLogging("failed-check", LogLevel::kInfo, LogTarget::kStderr);
+    InitializeLogging("failed-check");
     if (!ForbidNewPrivileges().ok()) return 98;
     if (!LoadSeccompPolicy(GetParam().function(), config::SECCOMP_ACTION_KILL).ok()) return 99;
     LOG(FATAL) << "broken";
