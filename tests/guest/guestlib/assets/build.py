@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from guestlib.assets.apt import KEYRING, Apt, AptError, extract, run
+from guestlib.assets.apt import KEYRING, Apt, AptError, extract, run, system_archives
 
 STAMP = ".complete"
 VIRTIOFS_MODULES = ("virtio_pci", "virtiofs")
@@ -37,10 +37,12 @@ class Sources:
         self.scratch = scratch
         self.cache = cache  # with the pieces that are made already
         self._apts: dict[str, Apt] = {}
+        self._archives: dict[str, str] = {}
 
     def apt(self, suite: str) -> Apt:
+        self._archives = self._archives or system_archives(self.scratch / "apt-system")
         if suite not in self._apts:
-            self._apts[suite] = Apt(suite, self.scratch / f"apt-{suite}")
+            self._apts[suite] = Apt(suite, self.scratch / f"apt-{suite}", self._archives)
         return self._apts[suite]
 
     def unpacked(self, suite: str, packages: list[str], name: str, with_depends: bool = False) -> Path:
@@ -229,9 +231,9 @@ PIECES = (
 )
 
 
-def fill(cache: Path, say: Callable[[str], None], only: str | None = None) -> None:
-    """Makes every piece that is not there yet, or one of them."""
-    missing = [piece for piece in PIECES if only in (None, piece.name) and not piece.is_complete(cache)]
+def fill(cache: Path, say: Callable[[str], None], only: list[str]) -> None:
+    """Makes every piece that is not there yet, or of these pieces."""
+    missing = [piece for piece in PIECES if (not only or piece.name in only) and not piece.is_complete(cache)]
     if not missing:
         return
     scratch = cache / f".scratch-{os.getpid()}"
