@@ -10,14 +10,14 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import IO
 
 HERE = Path(__file__).resolve().parent
 SOURCE = HERE.parents[1]
 CLONE = "/root/postern"
 SCRIPTS = Path("/usr/share/debootstrap/scripts")
+HOST_NAME = "postern-test"
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 PASSED_ON = ("CI", "TERM", "http_proxy", "https_proxy", "no_proxy")  # of this environment, where they are set
 
@@ -52,10 +52,13 @@ def system_mirror() -> str:
 class DebianRoot:
     """`with DebianRoot(suite) as root:` has an empty directory for it; `make` fills that."""
 
-    def __init__(self, suite: str, log: IO[str] | int | None = None) -> None:
-        """What the tools and commands print goes to `log`, or where this process prints."""
+    def __init__(self, suite: str, say: Callable[[str], None] | None = None) -> None:
+        """What the tools and commands print goes line by line to `say`, or where this process prints."""
         self.suite = suite
-        self._log = log
+        self.cpu_seconds = 0.0  # of all that has run so far
+        self._say = say
+        self._process: subprocess.Popen[str] | None = None
+        self._stopped = False
 
     def __enter__(self) -> "DebianRoot":
         # Not /tmp, which may be memory: a root with all that is built in it takes some 6 GB.
@@ -65,34 +68,71 @@ class DebianRoot:
     def __exit__(self, *_: object) -> None:
         shutil.rmtree(self.path)
 
-    def make(self, include: Iterable[str] = ()) -> None:
-        """The suite's minimal system and, where asked for, some packages more; and the clone."""
+    def make(self, include: Sequence[str] = ()) -> None:
+        """The suite's minimal system with, where asked for, some packages more; and the clone."""
         self.path.chmod(0o755)
         script = [] if (SCRIPTS / self.suite).exists() else ["sid"]  # a suite younger than this debootstrap
         packages = [f"--include={','.join(include)}"] if include else []
-        self._must("debootstrap", *BOUND, *NAMESPACES, "--mount-proc", "debootstrap", "--variant=minbase", *packages,
+        self._must(*BOUND, *NAMESPACES, "--mount-proc", "debootstrap", "--variant=minbase", *packages,
                    self.suite, str(self.path), system_mirror(), *script)
-        # What lies in a root that lasts for minutes needs no fsync.
+        # What lies in a root that lasts for minutes needs no fsync, and a mirror that is behind is good enough for it.
         (self.path / "etc/dpkg/dpkg.cfg.d/unsafe-io").write_text("force-unsafe-io\n")
+        (self.path / "etc/apt/apt.conf.d/late-mirror").write_text('Acquire::Check-Valid-Until "false";\n')
         shutil.copyfile("/etc/resolv.conf", self.path / "etc/resolv.conf")
-        self._must("git clone", "git", "clone", "--quiet", "--no-hardlinks", str(SOURCE), f"{self.path}{CLONE}")
+        (self.path / "etc/hosts").write_text(f"127.0.0.1 localhost\n127.0.1.1 {HOST_NAME}\n")
+        self._must("git", "clone", "--quiet", "--no-hardlinks", str(SOURCE), f"{self.path}{CLONE}")
 
     def run(self, *command: str, directory: str = CLONE) -> int:
         """Runs a command there as root, with an environment as after a login; returns its exit status."""
         environment = {"PATH": PATH, "HOME": "/root", **{name: os.environ[name] for name in PASSED_ON
                                                          if name in os.environ}}
-        process = subprocess.Popen([*BOUND, *NAMESPACES, "--uts", "--ipc", "--cgroup", str(HERE / "enter"),
-                                    str(self.path), directory, *command],
-                                   env=environment, stdin=subprocess.DEVNULL, stdout=self._log,
-                                   stderr=subprocess.STDOUT if self._log is not None else None)
-        try:
-            return process.wait()
-        finally:
-            process.kill()
-            process.wait()
+        return self._start(*BOUND, *NAMESPACES, "--uts", "--ipc", "--cgroup", str(HERE / "enter"), str(self.path),
+                           HOST_NAME, directory, *command, env=environment)
 
-    def _must(self, what: str, *command: str) -> None:
-        result = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=self._log,
-                                stderr=subprocess.STDOUT if self._log is not None else None)
-        if result.returncode != 0:
-            raise RootError(f"{self.suite}: {what} ended with status {result.returncode}")
+    def _must(self, *command: str) -> None:
+        status = self._start(*command)
+        if status != 0:
+            raise RootError(f"{self.suite}: expected '{' '.join(command)}' to succeed, it ended with status {status}")
+
+    def stop(self) -> None:
+        """From another thread: ends what runs and refuses what comes, so that the thread at work ends."""
+        self._stopped = True
+        if self._process is not None:
+            end(self._process)
+
+    def _start(self, *command: str, env: dict[str, str] | None = None) -> int:
+        if self._stopped:
+            raise RootError(f"{self.suite}: stopped")
+        output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT} if self._say else {}
+        process = self._process = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, text=True,
+                                                   errors="replace", **output)
+        try:
+            if self._stopped:  # between the look above and the start
+                end(process)
+            for line in process.stdout or ():
+                self._say(line.rstrip("\n"))
+            self._wait(process)
+        except BaseException:
+            if process.returncode is None:
+                end(process)
+                self._wait(process)
+            raise
+        if self._stopped:
+            raise RootError(f"{self.suite}: stopped")
+        return process.returncode
+
+    def _wait(self, process: subprocess.Popen[str]) -> None:
+        _, status, usage = os.wait4(process.pid, 0)
+        self._process = None
+        process.returncode = os.waitstatus_to_exitcode(status)
+        self.cpu_seconds += usage.ru_utime + usage.ru_stime
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    """Kills a process that holds namespaces, by their first process: it ends only when all of theirs have."""
+    try:
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        for pid in map(int, children or [process.pid]):
+            os.kill(pid, signal.SIGKILL)
+    except (FileNotFoundError, ProcessLookupError):  # it has just ended by itself
+        pass
