@@ -83,11 +83,10 @@ uint32_t RequestQueues(const Options& options) {
   return std::clamp(static_cast<uint32_t>(CPU_COUNT(&processors)), 1U, kMaxDefaultQueues);
 }
 
-void FillCommon(const Options& options, bool in_user_namespace, config::CommonConfig& common) {
+void FillCommon(const Options& options, config::CommonConfig& common) {
   common.set_sandbox(options.sandbox);
   common.set_seccomp(options.seccomp);
   common.set_log_level(static_cast<uint32_t>(options.log_level));
-  common.set_in_user_namespace(in_user_namespace);
   common.set_syslog(options.syslog);
   common.set_poll_us(options.poll_us);
   common.set_share(ShareForLog(options.tag, options.shared_dir));
@@ -145,7 +144,7 @@ absl::StatusOr<LaunchPlan> MakeLaunchPlan(const Options& options, const Caller& 
   POSTERN_TRY(PlanIdTranslation(options, plan.broker));
 
   const uint32_t channels = RequestQueues(options) + 1;
-  FillCommon(options, plan.user_namespace.has_value(), *plan.broker.mutable_common());
+  FillCommon(options, *plan.broker.mutable_common());
   *plan.worker.mutable_common() = plan.broker.common();
   FillBroker(options, channels, plan.broker);
   FillWorker(options, channels, user, plan.worker);

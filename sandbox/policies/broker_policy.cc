@@ -85,10 +85,6 @@ constexpr SeccompRow kBroker[] = {
 
 }  // namespace
 
-SeccompPolicy BrokerPolicy() {
-  SeccompPolicy policy = RuntimePolicy();
-  policy.insert(policy.end(), std::begin(kBroker), std::end(kBroker));
-  return policy;
-}
+SeccompPolicy BrokerPolicy() { return Join({RuntimePolicy(), kBroker}); }
 
 }  // namespace postern

@@ -64,12 +64,9 @@ constexpr SeccompRow kLauncher[] = {
 }  // namespace
 
 SeccompPolicy LauncherPolicy() {
-  SeccompPolicy policy(std::begin(kLauncher), std::end(kLauncher));
-  policy.emplace_back(SCMP_SYS(tgkill), Is32(0, static_cast<uint32_t>(getpid())),
-                      "dying by SIGINT; abort; no other process", kRare);
-  const SeccompPolicy sanitizers = SanitizerPolicy();
-  policy.insert(policy.end(), sanitizers.begin(), sanitizers.end());
-  return policy;
+  const SeccompRow own_signals[] = {{SCMP_SYS(tgkill), Is32(0, static_cast<uint32_t>(getpid())),
+                                     "dying by SIGINT; abort; no other process", kRare}};
+  return Join({kLauncher, own_signals, SanitizerPolicy()});
 }
 
 }  // namespace postern

@@ -124,12 +124,9 @@ SeccompPolicy SanitizerPolicy() {
 }
 
 SeccompPolicy RuntimePolicy() {
-  SeccompPolicy policy(std::begin(kRuntime), std::end(kRuntime));
-  policy.emplace_back(SCMP_SYS(tgkill), Is32(0, static_cast<uint32_t>(getpid())),
-                      "abort; no other process", kRare);
-  const SeccompPolicy sanitizers = SanitizerPolicy();
-  policy.insert(policy.end(), sanitizers.begin(), sanitizers.end());
-  return policy;
+  const SeccompRow own_signals[] = {{SCMP_SYS(tgkill), Is32(0, static_cast<uint32_t>(getpid())),
+                                     "abort; no other process", kRare}};
+  return Join({kRuntime, own_signals, SanitizerPolicy()});
 }
 
 }  // namespace postern

@@ -48,6 +48,12 @@ bool Holds(const std::optional<ArgumentCondition>& condition,
 
 }  // namespace
 
+SeccompPolicy Join(std::initializer_list<std::span<const SeccompRow>> policies) {
+  SeccompPolicy joined;
+  for (const auto& policy : policies) joined.insert(joined.end(), policy.begin(), policy.end());
+  return joined;
+}
+
 bool Allows(const SeccompRow& row, int syscall, std::span<const uint64_t, 6> arguments) {
   return row.syscall == syscall && Holds(row.first, arguments) && Holds(row.second, arguments);
 }

@@ -3,6 +3,7 @@
 #define POSTERN_SANDBOX_POLICIES_SECCOMP_POLICY_H_
 
 #include <cstdint>
+#include <initializer_list>
 #include <optional>
 #include <span>
 #include <vector>
@@ -61,6 +62,9 @@ struct SeccompRow {
 // What is in no row is refused; calls of other architectures (i386, x32) kill the process whatever
 // the action is.
 using SeccompPolicy = std::vector<SeccompRow>;
+
+// The rows of all of them, in order.
+SeccompPolicy Join(std::initializer_list<std::span<const SeccompRow>> policies);
 
 // Whether the row, or a row of the policy, allows the call, by the same reading as the filter's.
 bool Allows(const SeccompRow& row, int syscall, std::span<const uint64_t, 6> arguments);

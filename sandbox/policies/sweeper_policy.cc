@@ -31,11 +31,6 @@ constexpr SeccompRow kSweeper[] = {
 
 }  // namespace
 
-SeccompPolicy SweeperPolicy() {
-  SeccompPolicy policy(std::begin(kSweeper), std::end(kSweeper));
-  const SeccompPolicy sanitizers = SanitizerPolicy();
-  policy.insert(policy.end(), sanitizers.begin(), sanitizers.end());
-  return policy;
-}
+SeccompPolicy SweeperPolicy() { return Join({kSweeper, SanitizerPolicy()}); }
 
 }  // namespace postern

@@ -42,10 +42,6 @@ constexpr SeccompRow kWorker[] = {
 
 }  // namespace
 
-SeccompPolicy WorkerPolicy() {
-  SeccompPolicy policy = RuntimePolicy();
-  policy.insert(policy.end(), std::begin(kWorker), std::end(kWorker));
-  return policy;
-}
+SeccompPolicy WorkerPolicy() { return Join({RuntimePolicy(), kWorker}); }
 
 }  // namespace postern

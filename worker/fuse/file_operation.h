@@ -9,6 +9,11 @@
 
 namespace postern {
 
+enum class FileProgress {
+  kDone,        // `error` and `result` are final.
+  kWouldBlock,  // There is more to do, elsewhere: on another thread, or by the broker.
+};
+
 // One READ, WRITE, FLUSH, FSYNC, FALLOCATE, LSEEK or COPY_FILE_RANGE under way. The decoder fills
 // it; queue/file_io.h carries it out, or queue/brokered_file.h has the broker do so.
 struct FileOperation {
@@ -30,6 +35,12 @@ struct FileOperation {
 
   int error = 0;        // The result: an errno, or 0 and
   uint64_t result = 0;  // bytes moved, or kSeek's offset.
+
+  // `result` is what it is to be.
+  FileProgress Finish(int with_error) {
+    error = with_error;
+    return FileProgress::kDone;
+  }
 };
 
 }  // namespace postern

@@ -90,6 +90,10 @@ struct FuseCopyFileRangeOut {
   uint64_t bytes_copied;
 };
 
+// The largest error that Linux takes from a FUSE server; what lies beyond are codes of the kernel's
+// own (ERESTARTSYS), which would be misunderstood.
+inline constexpr uint32_t kMaxReplyError = 511;
+
 // All of the interface's records are multiples of this (FUSE_REC_ALIGN).
 inline constexpr size_t kFuseRecordAlignment = 8;
 

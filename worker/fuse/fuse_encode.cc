@@ -239,6 +239,10 @@ void EncodeOffset(const FileOperation& operation, FusePayload& payload) {
   payload.Append(fuse_lseek_out{operation.result});
 }
 
+Errno GuestError(const rpc::Reply& reply) {
+  return Errno(reply.error() <= kMaxReplyError ? static_cast<int>(reply.error()) : EIO);
+}
+
 std::optional<rpc::Request> ReleaseOf(uint32_t opcode, uint64_t node_id, const rpc::Reply& reply) {
   rpc::Request release;
   if (reply.has_opened() && opcode == FUSE_OPENDIR) {

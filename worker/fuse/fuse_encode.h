@@ -87,6 +87,10 @@ ErrnoOrVoid EncodeStatfs(const EncodeContext&, const rpc::Reply& reply, FusePayl
 ErrnoOrVoid EncodeExtendedAttribute(const EncodeContext&, const rpc::Reply& reply,
                                     FusePayload& payload);
 
+// The error of a reply that has one, as the guest may get it: EIO for codes that it would
+// misunderstand.
+Errno GuestError(const rpc::Reply& reply);
+
 // The payload after a file operation that succeeded; READ has none here, its data is in guest
 // memory already.
 void EncodeWritten(const FileOperation& operation, FusePayload& payload);

@@ -16,7 +16,7 @@ constexpr size_t kBatchBytes = 16 * 1024;
 // Nor once it has as many forgets.
 constexpr int kBatchForgets = kMaxForgetItems / 2;
 // The largest request that a decoder makes is a symlink with a security context: value, target,
-// two names, 32 groups. A BATCH_FORGET is smaller. So what CanAdd() allows always fits a message.
+// two names, 32 groups. A BATCH_FORGET is smaller. So what HasRoom() allows always fits a message.
 constexpr size_t kForgetBytes = 24;
 constexpr size_t kLargestRequest = rpc::kMaxXattrValueBytes + rpc::kMaxSymlinkTargetBytes +
                                    2 * (rpc::kMaxXattrNameBytes + 1) +
@@ -57,35 +57,26 @@ void BrokerLink::StartBatch() {
   bytes_ = 0;
   requests_ = 0;
   forget_ = nullptr;
-  last_ = nullptr;
-}
-
-void BrokerLink::WriteLast() {
-  if (last_ != nullptr) Write(*last_);
-  last_ = nullptr;
 }
 
 void BrokerLink::Write(const rpc::Request& request) {
   const auto size = Narrow<uint32_t>(request.ByteSizeLong());
-  // Safe because std::byte and uint8_t alias everything, CanAdd() has kept room for the largest
+  // Safe because std::byte and uint8_t alias everything, HasRoom() keeps room for the largest
   // request, and ByteSizeLong() has just cached the sizes.
   auto* const begin = reinterpret_cast<uint8_t*>(message_.get());
   bytes_ = static_cast<size_t>(WriteElement(request, size, begin + bytes_) - begin);
 }
 
-rpc::Request& BrokerLink::Add(uint64_t id) {
-  WriteLast();
-  last_ = google::protobuf::Arena::CreateMessage<rpc::Request>(request_arena_.get());
-  last_->set_id(id);
-  ++requests_;
-  ++unanswered_;
-  return *last_;
+BrokerLink::Addition BrokerLink::Add(uint64_t id) {
+  auto* const request = google::protobuf::Arena::CreateMessage<rpc::Request>(request_arena_.get());
+  request->set_id(id);
+  return Addition(*this, request);
 }
 
-void BrokerLink::RemoveLast() {
-  last_ = nullptr;
-  --requests_;
-  --unanswered_;
+void BrokerLink::Put(const rpc::Request& request) {
+  Write(request);
+  ++requests_;
+  ++unanswered_;
 }
 
 rpc::Request& BrokerLink::Forget() {
@@ -98,8 +89,7 @@ rpc::Request& BrokerLink::Forget() {
   return *forget_;
 }
 
-bool BrokerLink::CanAdd() {
-  WriteLast();
+bool BrokerLink::HasRoom() const {
   if (blocked_ || bytes_ > kBatchBytes) return false;
   // One place is kept for the forgets.
   if (requests_ >= rpc::kMaxBatchRequests - 1) return false;
@@ -107,7 +97,6 @@ bool BrokerLink::CanAdd() {
 }
 
 ErrnoOrVoid BrokerLink::Flush() {
-  WriteLast();
   // If its decoder failed it is empty, which would be malformed.
   if (forget_ != nullptr && !forget_->forget().items().empty()) Write(*forget_);
   forget_ = nullptr;

@@ -4,8 +4,11 @@
 
 #include <google/protobuf/arena.h>
 
+#include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "common/errno_or.h"
@@ -28,25 +31,44 @@ class BrokerLink {
     bool descriptors_lost = false;
   };
 
+  // A request that is being made, to be filled in: a place in the batch once it is committed, and
+  // nothing if it isn't. One at a time.
+  class Addition {
+   public:
+    Addition(Addition&& other) noexcept
+        : link_(other.link_), request_(std::exchange(other.request_, nullptr)) {}
+    Addition& operator=(Addition&&) = delete;
+
+    rpc::Request& operator*() const { return *request_; }
+    rpc::Request* operator->() const { return request_; }
+    // The last call: what it is now is in the batch.
+    void Commit() { link_.Put(*std::exchange(request_, nullptr)); }
+
+   private:
+    friend class BrokerLink;
+    Addition(BrokerLink& link, rpc::Request* request) : link_(link), request_(request) {}
+
+    BrokerLink& link_;
+    rpc::Request* request_;  // In the batch's arena. Null once it is committed.
+  };
+
   // What a reply takes that nobody need know of before it is there.
   static constexpr std::chrono::milliseconds kReplyTime{1};
 
   explicit BrokerLink(RpcChannel channel);
 
-  // A new request in the batch, to be filled in. Precondition: CanAdd().
-  rpc::Request& Add(uint64_t id);
-  // Takes the request that Add() gave last out again. Precondition: no CanAdd() since.
-  void RemoveLast();
-  // The batch's one forget request, made at first use. Precondition: CanAdd().
+  // Whether there is room for another request, however large, or for a decoder's forgets; if not,
+  // Flush() makes some unless blocked().
+  bool HasRoom() const;
+  bool blocked() const { return blocked_; }
+  // A new request for the batch. Precondition: HasRoom().
+  [[nodiscard]] Addition Add(uint64_t id);
+  // The batch's one forget request, made at first use. Precondition: HasRoom().
   rpc::Request& Forget();
 
-  // Whether requests that Add() gave, sent or not, are without an answer: until then Receive() has
-  // nothing to give but the broker's end.
+  // Whether requests that were committed, sent or not, are without an answer: until then Receive()
+  // has nothing to give but the broker's end.
   bool awaits_replies() const { return unanswered_ > 0; }
-
-  // Whether there is room in the batch; if not, Flush() makes some unless blocked().
-  bool CanAdd();
-  bool blocked() const { return blocked_; }
 
   // Sends the batch, if there is one. EAGAIN isn't an error but blocked(). Else the broker is gone.
   ErrnoOrVoid Flush();
@@ -69,8 +91,9 @@ class BrokerLink {
  private:
   // Makes an empty batch, giving back the memory of the last one.
   void StartBatch();
-  // Writes last_, which is filled in by now, into the message.
-  void WriteLast();
+  // An Addition's end.
+  void Put(const rpc::Request& request);
+  // Appends it to the message.
   void Write(const rpc::Request& request);
 
   RpcChannel channel_;
@@ -82,9 +105,8 @@ class BrokerLink {
   // The message: a RequestBatch, as far as it is written.
   std::unique_ptr<std::byte[]> message_;  // kMaxMessageBytes
   size_t bytes_ = 0;
-  int requests_ = 0;                // Written, or in forget_ or last_.
+  int requests_ = 0;                // Written, or in forget_.
   rpc::Request* forget_ = nullptr;  // Of this batch and not written yet, or null.
-  rpc::Request* last_ = nullptr;    // What Add() gave last, if it isn't written yet.
   size_t unanswered_ = 0;
   bool blocked_ = false;
 };

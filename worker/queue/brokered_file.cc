@@ -8,24 +8,17 @@
 #include <cstdlib>
 
 #include "common/checked.h"
+#include "worker/fuse/fuse_encode.h"
 
 namespace postern {
 namespace {
 
 using Kind = FileOperation::Kind;
 
-// The largest error that Linux takes from a FUSE server.
-constexpr uint32_t kMaxReplyError = 511;
-
 bool Keeps(const GuestFile& file) { return file.has_set_id_bits.load(std::memory_order_relaxed); }
 
 size_t NextPartSize(const FileOperation& operation) {
   return std::min<size_t>(operation.size - operation.result, rpc::kMaxWriteBytes);
-}
-
-FileProgress Finish(FileOperation& operation, int error) {
-  operation.error = error;
-  return FileProgress::kDone;
 }
 
 }  // namespace
@@ -91,21 +84,19 @@ void AskForPart(const FileOperation& operation, const DescriptorChain& chain,
 FileProgress TakePart(FileOperation& operation, const rpc::Reply& reply) {
   if (reply.error() != 0) {
     // What was written before counts.
-    if (operation.result > 0) return Finish(operation, 0);
-    return Finish(operation,
-                  reply.error() <= kMaxReplyError ? static_cast<int>(reply.error()) : EIO);
+    return operation.Finish(operation.result > 0 ? 0 : GuestError(reply).value());
   }
   if (operation.kind == Kind::kAllocate) {
-    return Finish(operation, reply.result_case() == rpc::Reply::RESULT_NOT_SET ? 0 : EIO);
+    return operation.Finish(reply.result_case() == rpc::Reply::RESULT_NOT_SET ? 0 : EIO);
   }
   const size_t asked = operation.kind == Kind::kCopy ? operation.size : NextPartSize(operation);
   if (reply.result_case() != rpc::Reply::kBytesDone || reply.bytes_done() > asked) {
-    return Finish(operation, EIO);
+    return operation.Finish(EIO);
   }
   operation.result += reply.bytes_done();
   if (operation.kind == Kind::kCopy || reply.bytes_done() < asked ||
       operation.result == operation.size) {
-    return Finish(operation, 0);
+    return operation.Finish(0);
   }
   return FileProgress::kWouldBlock;
 }

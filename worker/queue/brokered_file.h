@@ -10,7 +10,6 @@
 #include "proto/bounds.h"
 #include "proto/rpc.pb.h"
 #include "worker/fuse/file_operation.h"
-#include "worker/queue/file_io.h"
 #include "worker/virtio/descriptor_chain.h"
 
 namespace postern {

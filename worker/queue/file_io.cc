@@ -13,17 +13,12 @@
 namespace postern {
 namespace {
 
-FileProgress Finish(FileOperation& operation, int error) {
-  operation.error = error;
-  return FileProgress::kDone;
-}
-
 // After a failed transfer. What a WRITE has moved before counts, as in write(2). A READ has failed
 // as a whole: a short one means the end of the file, and the guest would cut its size and take
 // zeros for the rest.
 FileProgress FinishTransfer(FileOperation& operation, int error) {
   const bool partial = operation.kind == FileOperation::Kind::kWrite && operation.result > 0;
-  return Finish(operation, partial ? 0 : error);
+  return operation.Finish(partial ? 0 : error);
 }
 
 FileProgress Transfer(FileOperation& operation, const DescriptorChain& chain, Blocking blocking,
@@ -64,54 +59,54 @@ FileProgress Transfer(FileOperation& operation, const DescriptorChain& chain, Bl
     }
     return FinishTransfer(operation, error);
   }
-  return Finish(operation, 0);
+  return operation.Finish(0);
 }
 
 // close(2) of a duplicate is what makes NFS and its like write back, and it returns their error.
 FileProgress Flush(FileOperation& operation) {
   const int duplicate = fcntl(operation.file->fd.get(), F_DUPFD_CLOEXEC, 0);
-  if (duplicate < 0) return Finish(operation, errno);
-  return Finish(operation, close(duplicate) < 0 ? errno : 0);
+  if (duplicate < 0) return operation.Finish(errno);
+  return operation.Finish(close(duplicate) < 0 ? errno : 0);
 }
 
 FileProgress Seek(FileOperation& operation) {
   const int whence = static_cast<int>(operation.flags);
   // Only these mean anything for a file whose position the guest keeps to itself.
-  if (whence != SEEK_DATA && whence != SEEK_HOLE) return Finish(operation, EINVAL);
+  if (whence != SEEK_DATA && whence != SEEK_HOLE) return operation.Finish(EINVAL);
   // Signed on the guest's side: an offset below 0 is for the kernel to refuse, with ENXIO.
   const auto offset = static_cast<off_t>(operation.offset);
   const off_t found = lseek(operation.file->fd.get(), offset, whence);
-  if (found < 0) return Finish(operation, errno);
+  if (found < 0) return operation.Finish(errno);
   operation.result = static_cast<uint64_t>(found);
-  return Finish(operation, 0);
+  return operation.Finish(0);
 }
 
 FileProgress Sync(FileOperation& operation) {
   const int fd = operation.file->fd.get();
   const int result = operation.flags != 0 ? fdatasync(fd) : fsync(fd);
-  return Finish(operation, result < 0 ? errno : 0);
+  return operation.Finish(result < 0 ? errno : 0);
 }
 
 FileProgress Allocate(FileOperation& operation) {
   const auto offset = NarrowOrNone<off_t>(operation.offset);
   const auto length = NarrowOrNone<off_t>(operation.size);
-  if (!offset || !length) return Finish(operation, EINVAL);
+  if (!offset || !length) return operation.Finish(EINVAL);
   const int result =
       fallocate(operation.file->fd.get(), static_cast<int>(operation.flags), *offset, *length);
-  return Finish(operation, result < 0 ? errno : 0);
+  return operation.Finish(result < 0 ? errno : 0);
 }
 
 FileProgress Copy(FileOperation& operation) {
   auto from = NarrowOrNone<off_t>(operation.offset);
   auto to = NarrowOrNone<off_t>(operation.target_offset);
-  if (!from || !to) return Finish(operation, EINVAL);
+  if (!from || !to) return operation.Finish(EINVAL);
   // One call: less than was asked for is a right answer, and the guest goes on from there.
   const ssize_t copied =
       copy_file_range(operation.file->fd.get(), &*from, operation.target->fd.get(), &*to,
                       operation.size, /*flags=*/0);
-  if (copied < 0) return Finish(operation, errno);
+  if (copied < 0) return operation.Finish(errno);
   operation.result = static_cast<uint64_t>(copied);
-  return Finish(operation, 0);
+  return operation.Finish(0);
 }
 
 }  // namespace
@@ -142,7 +137,7 @@ FileProgress Advance(FileOperation& operation, const DescriptorChain& chain, Blo
       if (blocking == Blocking::kAvoid) return FileProgress::kWouldBlock;
       return Copy(operation);
   }
-  return Finish(operation, EINVAL);
+  return operation.Finish(EINVAL);
 }
 
 }  // namespace postern

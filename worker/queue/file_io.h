@@ -11,19 +11,15 @@
 
 namespace postern {
 
-enum class FileProgress {
-  kDone,        // `error` and `result` are final.
-  kWouldBlock,  // Advance() it again with Blocking::kAllowed, on another thread.
-};
 enum class Blocking { kAvoid, kAllowed };
 
 // Carries `operation` on, in one or two steps: what can be done without blocking on the queue's
-// thread, the rest on a pool thread. Data goes between the file and guest memory without a copy
-// here. `ranges` is scratch.
-// kAvoid: a flush is done at once where the filesystem is local, as nothing is written back. A
-// buffered write may still block where a local filesystem doesn't know RWF_NOWAIT (ext4): the page
-// cache takes it, and handing each one to another thread would cost more than it saves. Where it
-// may stall (GuestFile) all of them are handed over.
+// thread, the rest on a pool thread (kWouldBlock: call it again there, with kAllowed). Data goes
+// between the file and guest memory without a copy here. `ranges` is scratch. kAvoid: a flush is
+// done at once where the filesystem is local, as nothing is written back. A buffered write may
+// still block where a local filesystem doesn't know RWF_NOWAIT (ext4): the page cache takes it, and
+// handing each one to another thread would cost more than it saves. Where it may stall (GuestFile)
+// all of them are handed over.
 FileProgress Advance(FileOperation& operation, const DescriptorChain& chain, Blocking blocking,
                      std::vector<iovec>& ranges);
 

@@ -8,8 +8,8 @@
 
 #include "common/mutex_lock.h"
 #include "common/warm_up.h"
+#include "worker/queue/completion_box.h"
 #include "worker/queue/file_io.h"
-#include "worker/queue/fuse_queue.h"
 #include "worker/queue/pending_request.h"
 
 namespace postern {
@@ -60,7 +60,7 @@ void IoPool::Run() {
     if (work->request == nullptr) continue;
     PendingRequest& request = *work->request;
     Advance(request.file, request.chain, Blocking::kAllowed, ranges);
-    request.queue->PostCompletion(request);
+    request.completions->Post(request);
   }
 }
 

@@ -30,7 +30,7 @@ class IoPool {
 
   // Whether a thread of it can run beside the caller's.
   bool can_share_work() const { return can_share_work_; }
-  // The request's chain and file operation are the pool's until FuseQueue::PostCompletion().
+  // The request's chain and file operation are the pool's until CompletionBox::Post().
   void Submit(PendingRequest& request);
   // Closes it on a thread of the pool.
   void Close(ClosingFile file);

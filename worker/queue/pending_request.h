@@ -15,7 +15,12 @@
 
 namespace postern {
 
-class FuseQueue;
+class CompletionBox;
+
+// The ids of the requests that the queue makes on its own account. PendingRequest's have a slot in
+// their low half.
+inline constexpr uint64_t kEndSessionId = uint64_t{1} << 63;
+inline constexpr uint64_t kReleaseId = uint64_t{1} << 62;
 
 // Belongs to its queue's thread, but for `file` and `chain` while an I/O pool thread carries the
 // operation on.
@@ -24,9 +29,9 @@ struct PendingRequest {
   fuse_in_header header = {};
   const FuseOperation* operation = nullptr;
   RequestNotes notes;
-  FileOperation file;           // FuseRoute::kFile
-  FuseNegotiation negotiation;  // FuseRoute::kInitialize
-  FuseQueue* queue = nullptr;
+  FileOperation file;                    // FuseRoute::kFile
+  FuseNegotiation negotiation;           // FuseRoute::kInitialize
+  CompletionBox* completions = nullptr;  // Where the pool puts it.
   uint32_t slot = 0;
   uint32_t sequence = 0;
 
@@ -44,12 +49,12 @@ struct PendingRequest {
 // entries.
 class PendingRequests {
  public:
-  explicit PendingRequests(FuseQueue* queue) : queue_(queue) {}
+  explicit PendingRequests(CompletionBox* completions) : completions_(completions) {}
 
   PendingRequest& Take() {
     if (free_.empty()) {
       auto request = std::make_unique<PendingRequest>();
-      request->queue = queue_;
+      request->completions = completions_;
       request->slot = static_cast<uint32_t>(all_.size());
       free_.push_back(request.get());
       all_.push_back(std::move(request));
@@ -77,7 +82,7 @@ class PendingRequests {
   }
 
  private:
-  FuseQueue* const queue_;
+  CompletionBox* const completions_;
   std::vector<std::unique_ptr<PendingRequest>> all_;
   std::vector<PendingRequest*> free_;
 };

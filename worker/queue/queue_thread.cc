@@ -11,7 +11,6 @@
 #include <utility>
 
 #include "common/logging.h"
-#include "common/mutex_lock.h"
 #include "common/warm_up.h"
 
 namespace postern {
@@ -61,56 +60,45 @@ QueueThread::QueueThread(FuseShared& shared, RpcChannel channel, EventFd wake, s
 }
 
 QueueThread::~QueueThread() {
-  Execute({.action = Action::kQuit, .ring = {}, .fd = {}});
+  commands_.Execute({.action = Action::kQuit, .ring = {}, .fd = {}});
   thread_.join();
 }
 
 void QueueThread::Start(Ring ring) {
   // Somebody else may read it too: what poll() has seen may be gone.
   ring.kick = MakeNonBlocking(std::move(ring.kick));
-  Execute({.action = Action::kStart, .ring = std::move(ring), .fd = {}});
+  commands_.Execute({.action = Action::kStart, .ring = std::move(ring), .fd = {}});
 }
 
 DeviceQueue::Ring QueueThread::Stop() {
-  return Execute({.action = Action::kStop, .ring = {}, .fd = {}});
+  return commands_.Execute({.action = Action::kStop, .ring = {}, .fd = {}}).ring;
 }
 
 void QueueThread::SetEnabled(bool enabled) {
-  Execute({.action = enabled ? Action::kEnable : Action::kDisable, .ring = {}, .fd = {}});
+  commands_.Execute({.action = enabled ? Action::kEnable : Action::kDisable, .ring = {}, .fd = {}});
 }
 
 void QueueThread::SetCall(UniqueFd call) {
-  Execute({.action = Action::kSetCall, .ring = {}, .fd = MakeNonBlocking(std::move(call))});
+  commands_.Execute(
+      {.action = Action::kSetCall, .ring = {}, .fd = MakeNonBlocking(std::move(call))});
 }
 
 void QueueThread::SetError(UniqueFd error) {
-  Execute({.action = Action::kSetError, .ring = {}, .fd = MakeNonBlocking(std::move(error))});
+  commands_.Execute(
+      {.action = Action::kSetError, .ring = {}, .fd = MakeNonBlocking(std::move(error))});
 }
 
-void QueueThread::EndSession() { Execute({.action = Action::kEndSession, .ring = {}, .fd = {}}); }
-
-DeviceQueue::Ring QueueThread::Execute(Command command) {
-  MutexLock lock(mutex_);
-  waiting_ = std::move(command);
-  begun_ = false;
-  commanded_.store(true, std::memory_order_release);
-  wake_.Signal();
-  mutex_.Await(absl::Condition(this, &QueueThread::CommandDoneLocked));
-  waiting_.fd.Reset();  // What SetCall() or SetError() replaced.
-  return std::move(waiting_.ring);
+void QueueThread::EndSession() {
+  commands_.Execute({.action = Action::kEndSession, .ring = {}, .fd = {}});
 }
 
 bool QueueThread::BeginCommand() {
-  if (!commanded_.load(std::memory_order_relaxed) ||
-      !commanded_.exchange(false, std::memory_order_acquire))
-    return true;
-  MutexLock lock(mutex_);
-  if (begun_ || waiting_.action == Action::kNone) return true;
-  begun_ = true;
-  current_ = waiting_.action;
-  switch (current_) {
+  auto command = commands_.Take();
+  if (!command) return true;
+  current_ = *std::move(command);
+  switch (current_->action) {
     case Action::kStart:
-      ring_ = std::move(waiting_.ring);
+      ring_ = std::move(current_->ring);
       broken_reported_ = false;
       kick_ended_ = false;
       break;
@@ -122,36 +110,29 @@ bool QueueThread::BeginCommand() {
       enabled_ = true;
       break;
     case Action::kSetCall:
-      std::swap(call_, waiting_.fd);
+      std::swap(call_, current_->fd);
       break;
     case Action::kSetError:
-      std::swap(error_, waiting_.fd);
+      std::swap(error_, current_->fd);
       break;
     case Action::kEndSession:
       fuse_.EndSession();
       break;
-    case Action::kNone:
-      break;
     case Action::kQuit:
-      waiting_.action = Action::kNone;
+      commands_.Finish(*std::move(current_));
       return false;
   }
   return true;
 }
 
 void QueueThread::EndCommand() {
-  if (current_ == Action::kNone) return;
+  if (!current_) return;
   if (draining_ && !drained()) return;
-  if (current_ == Action::kEndSession && !fuse_.session_ended()) return;
+  if (current_->action == Action::kEndSession && !fuse_.session_ended()) return;
   draining_ = false;
-  if (current_ == Action::kDisable) enabled_ = false;
-  MutexLock lock(mutex_);
-  if (current_ == Action::kStop) {
-    waiting_.ring = std::move(ring_);
-    ring_ = {};
-  }
-  current_ = Action::kNone;
-  waiting_.action = Action::kNone;
+  if (current_->action == Action::kDisable) enabled_ = false;
+  if (current_->action == Action::kStop) current_->ring = std::exchange(ring_, {});
+  commands_.Finish(*std::exchange(current_, std::nullopt));
 }
 
 bool QueueThread::serving() const {
@@ -166,31 +147,42 @@ void QueueThread::Run() {
   pthread_setname_np(pthread_self(), name_.c_str());
   fuse_.set_notify([this] { Notify(call_); });
   WarmUpThread();
-  bool await_reply = false;
+  PassSchedule schedule;
   while (BeginCommand()) {
-    const uint64_t progress = fuse_.progress();
-    if (await_reply) peer_waiting_.LetPeerAnswer(fuse_.link().channel());
-    TakeReplies(await_reply ? Channel::Wait::kBlock : Channel::Wait::kDontBlock);
-    const bool reply_is_late = await_reply && fuse_.progress() == progress;
-    fuse_.TakeCompletions(ring_.virtqueue.get());
-    bool more = false;
-    if (serving() && !fuse_.link().blocked()) more = fuse_.TakeRequests(*ring_.virtqueue);
-    if (const ErrnoOrVoid flushed = fuse_.Flush(); !flushed.ok()) EndProcess(flushed.error());
-    PublishUsed();
-    ReportBroken();
-    EndCommand();
-    if (more) {
-      await_reply = false;
-      continue;
+    switch (schedule.Next(Pass(schedule.step()))) {
+      case PassSchedule::Step::kPass:
+      case PassSchedule::Step::kAwaitReply:
+        break;
+      case PassSchedule::Step::kLookAgain:
+        if (!peer_waiting_.AgainForOthers(fuse_.link().channel())) Wait();
+        break;
+      case PassSchedule::Step::kSleep:
+        Wait();
+        break;
     }
-    if (fuse_.progress() != progress) peer_waiting_.Busy();
-    // Where the broker needs this processor for its answer, nothing but the answer is waited for.
-    // If that takes long, for all.
-    const bool broker_waits = BrokerNeedsProcessor();
-    await_reply = broker_waits && !reply_is_late && !fuse_.link().blocked();
-    if (!await_reply && (broker_waits || !peer_waiting_.AgainForOthers(fuse_.link().channel())))
-      Wait();
   }
+}
+
+PassSchedule::Seen QueueThread::Pass(PassSchedule::Step step) {
+  PassSchedule::Seen seen;
+  const uint64_t before = fuse_.progress();
+  const bool await_reply = step == PassSchedule::Step::kAwaitReply;
+  if (await_reply) peer_waiting_.LetPeerAnswer(fuse_.link().channel());
+  TakeReplies(await_reply ? Channel::Wait::kBlock : Channel::Wait::kDontBlock);
+  seen.replies = fuse_.progress() != before;
+  fuse_.TakeCompletions(ring_.virtqueue.get());
+  if (serving() && !fuse_.link().blocked()) {
+    seen.more_requests = fuse_.TakeRequests(*ring_.virtqueue);
+  }
+  if (const ErrnoOrVoid flushed = fuse_.Flush(); !flushed.ok()) EndProcess(flushed.error());
+  PublishUsed();
+  ReportBroken();
+  EndCommand();
+  if (seen.more_requests) return seen;
+  if (fuse_.progress() != before) peer_waiting_.Busy();
+  seen.broker_needs_processor = BrokerNeedsProcessor();
+  seen.blocked = fuse_.link().blocked();
+  return seen;
 }
 
 bool QueueThread::BrokerNeedsProcessor() const {

@@ -2,11 +2,7 @@
 #ifndef POSTERN_WORKER_QUEUE_QUEUE_THREAD_H_
 #define POSTERN_WORKER_QUEUE_QUEUE_THREAD_H_
 
-#include <absl/base/thread_annotations.h>
-#include <absl/synchronization/mutex.h>
-
-#include <atomic>
-#include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 
@@ -15,6 +11,8 @@
 #include "common/rpc/rpc_channel.h"
 #include "common/unique_fd.h"
 #include "worker/queue/fuse_queue.h"
+#include "worker/queue/pass_schedule.h"
+#include "worker/queue/queue_commands.h"
 #include "worker/vhost_user/device_queue.h"
 
 namespace postern {
@@ -39,34 +37,15 @@ class QueueThread : public DeviceQueue {
   void EndSession();
 
  private:
-  enum class Action {
-    kNone,
-    kStart,
-    kStop,
-    kEnable,
-    kDisable,
-    kSetCall,
-    kSetError,
-    kEndSession,
-    kQuit
-  };
-  struct Command {
-    Action action = Action::kNone;
-    Ring ring;
-    UniqueFd fd;
-  };
-
-  // Hands `command` to the thread and waits until it is done; kStop gives the ring back.
-  Ring Execute(Command command) ABSL_LOCKS_EXCLUDED(mutex_);
+  using Action = QueueCommand::Action;
 
   void Run();
+  // Over all that there may be to do, once; begins as `step` says.
+  PassSchedule::Seen Pass(PassSchedule::Step step);
   // Begins a command, if one waits. Returns false for kQuit.
-  bool BeginCommand() ABSL_LOCKS_EXCLUDED(mutex_);
+  bool BeginCommand();
   // Ends it if its condition holds.
-  void EndCommand() ABSL_LOCKS_EXCLUDED(mutex_);
-  bool CommandDoneLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    return waiting_.action == Action::kNone;
-  }
+  void EndCommand();
 
   // Whether requests are to be taken from the ring now.
   bool serving() const;
@@ -96,14 +75,9 @@ class QueueThread : public DeviceQueue {
   bool channel_readable_ = false;  // When last waited for.
   UniqueFd call_;
   UniqueFd error_;
-  Action current_ = Action::kNone;
+  std::optional<QueueCommand> current_;  // Begun and not ended.
 
-  // Whether BeginCommand() has anything to look at: spares it the lock.
-  std::atomic<bool> commanded_ = false;
-
-  absl::Mutex mutex_;
-  Command waiting_ ABSL_GUARDED_BY(mutex_);     // kNone once it is done.
-  bool begun_ ABSL_GUARDED_BY(mutex_) = false;  // The thread has seen waiting_.
+  QueueCommands commands_{wake_};
 
   std::thread thread_;  // Last: it uses all of the above.
 };

@@ -34,7 +34,6 @@ TEST(LaunchPlanTest, DefaultsAreSpelledOut) {
   EXPECT_EQ(common.sandbox(), config::SANDBOX_MODE_NAMESPACE);
   EXPECT_EQ(common.seccomp(), config::SECCOMP_ACTION_KILL);
   EXPECT_EQ(common.log_level(), static_cast<uint32_t>(LogLevel::kInfo));
-  EXPECT_FALSE(common.in_user_namespace());
   EXPECT_FALSE(common.syslog());
   EXPECT_EQ(common.poll_us(), 50u);
   EXPECT_EQ(plan.broker.channels(), 4u);
@@ -165,14 +164,12 @@ TEST(LaunchPlanTest, PlainUserGetsAUserNamespaceWithItsOwnIds) {
   EXPECT_EQ(plan.user_namespace->uids[0].outside, 1000u);
   EXPECT_EQ(plan.user_namespace->gids[0].inside, 1001u);
   EXPECT_EQ(plan.user_namespace->gids[0].count, 1u);
-  EXPECT_TRUE(plan.broker.common().in_user_namespace());
   EXPECT_FALSE(plan.worker.has_uid());
 }
 
 TEST(LaunchPlanTest, PlainUserWithoutSandboxHasNoUserNamespace) {
   const LaunchPlan plan = Plan({"--sandbox=none"}, kUser);
   EXPECT_FALSE(plan.user_namespace.has_value());
-  EXPECT_FALSE(plan.broker.common().in_user_namespace());
 }
 
 TEST(LaunchPlanTest, GivenMapReplacesTheOwnId) {

@@ -8,6 +8,7 @@
 
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "tests/unit/worker/fuse_bytes.h"
 #include "tests/unit/worker/open_descriptors.h"
@@ -31,10 +32,15 @@ class BrokerLinkTest : public testing::Test {
     EXPECT_EQ(OpenDescriptors(), before_);
   }
 
-  void AddLookup(uint64_t id) { link_->Add(id).mutable_lookup()->set_parent(1); }
+  void AddLookup(uint64_t id) {
+    BrokerLink::Addition added = link_->Add(id);
+    added->mutable_lookup()->set_parent(1);
+    added.Commit();
+  }
   // The largest request that a decoder makes.
   void AddLargest(uint64_t id) {
-    auto& symlink = *link_->Add(id).mutable_symlink();
+    BrokerLink::Addition added = link_->Add(id);
+    auto& symlink = *added->mutable_symlink();
     symlink.set_parent(UINT64_MAX);
     symlink.set_name(std::string(255, 'n'));
     symlink.set_target(std::string(4095, 't'));
@@ -45,6 +51,7 @@ class BrokerLinkTest : public testing::Test {
     for (int i = 0; i < 32; ++i) {
       symlink.mutable_credentials()->add_supplementary_gids(UINT32_MAX);
     }
+    added.Commit();
   }
   void AddForgets(int count) {
     for (int i = 0; i < count; ++i) {
@@ -57,7 +64,7 @@ class BrokerLinkTest : public testing::Test {
   uint64_t FillSocket() {
     uint64_t sent = 0;
     while (!link_->blocked()) {
-      while (link_->CanAdd()) AddLargest(sent + 1);
+      while (link_->HasRoom()) AddLargest(sent + 1);
       EXPECT_TRUE(link_->Flush().ok());
       if (!link_->blocked()) ++sent;
     }
@@ -71,7 +78,9 @@ class BrokerLinkTest : public testing::Test {
 
 TEST_F(BrokerLinkTest, RequestsGoOutTogetherAndInOrder) {
   AddLookup(7);
-  link_->Add(8).mutable_get_attributes()->set_node_id(3);
+  BrokerLink::Addition added = link_->Add(8);
+  added->mutable_get_attributes()->set_node_id(3);
+  added.Commit();
   EXPECT_TRUE(broker_->Idle());
   ASSERT_TRUE(link_->Flush().ok());
 
@@ -98,10 +107,9 @@ TEST_F(BrokerLinkTest, NothingIsSentTwice) {
   EXPECT_TRUE(broker_->Idle());
 }
 
-TEST_F(BrokerLinkTest, RemovedRequestIsNotSent) {
+TEST_F(BrokerLinkTest, RequestThatIsNotCommittedIsNotSent) {
   AddLookup(7);
-  AddLookup(8);
-  link_->RemoveLast();
+  link_->Add(8)->mutable_lookup()->set_parent(1);
   AddLookup(9);
   ASSERT_TRUE(link_->Flush().ok());
   const rpc::RequestBatch batch = broker_->Take();
@@ -110,10 +118,11 @@ TEST_F(BrokerLinkTest, RemovedRequestIsNotSent) {
   EXPECT_EQ(batch.requests(1).id(), 9u);
 }
 
-TEST_F(BrokerLinkTest, RemovedRequestLeavesNothingToTheNext) {
-  link_->Add(7).mutable_lookup()->set_name("old");
-  link_->RemoveLast();
-  link_->Add(8).mutable_lookup()->set_parent(2);
+TEST_F(BrokerLinkTest, RequestThatIsNotCommittedLeavesNothingToTheNext) {
+  link_->Add(7)->mutable_lookup()->set_name("old");
+  BrokerLink::Addition added = link_->Add(8);
+  added->mutable_lookup()->set_parent(2);
+  added.Commit();
   ASSERT_TRUE(link_->Flush().ok());
   rpc::Request expected;
   expected.set_id(8);
@@ -121,40 +130,56 @@ TEST_F(BrokerLinkTest, RemovedRequestLeavesNothingToTheNext) {
   EXPECT_THAT(broker_->TakeOne(), IsMessage(expected));
 }
 
-TEST_F(BrokerLinkTest, RemovingTheOnlyRequestSendsNothing) {
-  AddLookup(7);
-  link_->RemoveLast();
+TEST_F(BrokerLinkTest, OnlyRequestThatIsNotCommittedSendsNothing) {
+  link_->Add(7)->mutable_lookup()->set_parent(1);
   ASSERT_TRUE(link_->Flush().ok());
   EXPECT_TRUE(broker_->Idle());
 }
 
+TEST_F(BrokerLinkTest, CommittedRequestAloneAwaitsAReply) {
+  (void)link_->Add(7);
+  EXPECT_FALSE(link_->awaits_replies());
+  AddLookup(8);
+  EXPECT_TRUE(link_->awaits_replies());
+}
+
+TEST_F(BrokerLinkTest, CommittedRequestOutlivesItsMove) {
+  BrokerLink::Addition added = link_->Add(7);
+  added->mutable_lookup()->set_parent(1);
+  BrokerLink::Addition moved = std::move(added);
+  moved.Commit();
+  ASSERT_TRUE(link_->Flush().ok());
+  EXPECT_EQ(broker_->TakeOne().lookup().parent(), 1u);
+}
+
 TEST_F(BrokerLinkTest, BatchHas63RequestsAndAPlaceForForgets) {
   for (uint64_t id = 1; id <= 63; ++id) {
-    ASSERT_TRUE(link_->CanAdd()) << id;
+    ASSERT_TRUE(link_->HasRoom()) << id;
     AddLookup(id);
   }
-  EXPECT_FALSE(link_->CanAdd());
+  EXPECT_FALSE(link_->HasRoom());
   AddForgets(1);
   ASSERT_TRUE(link_->Flush().ok());
   EXPECT_EQ(broker_->Take().requests_size(), 64);
-  EXPECT_TRUE(link_->CanAdd());
+  EXPECT_TRUE(link_->HasRoom());
 }
 
 TEST_F(BrokerLinkTest, BatchOfLargestRequestsEndsBeforeAMessageIsFull) {
   AddLargest(1);
-  EXPECT_FALSE(link_->CanAdd());
+  EXPECT_FALSE(link_->HasRoom());
   ASSERT_TRUE(link_->Flush().ok());
   EXPECT_EQ(broker_->Take().requests_size(), 1);
 }
 
 TEST_F(BrokerLinkTest, LargestRequestsAndMostForgetsFitOneMessage) {
   // As much as leaves the batch open.
-  auto& lookup = *link_->Add(1).mutable_lookup();
-  lookup.set_name(std::string(16 * 1024 - 32, 'n'));
+  BrokerLink::Addition lookup = link_->Add(1);
+  lookup->mutable_lookup()->set_name(std::string(16 * 1024 - 32, 'n'));
+  lookup.Commit();
   AddForgets(kMaxForgetItems / 2 - 1);
-  ASSERT_TRUE(link_->CanAdd());
+  ASSERT_TRUE(link_->HasRoom());
   AddLargest(UINT64_MAX - 1);
-  EXPECT_FALSE(link_->CanAdd());
+  EXPECT_FALSE(link_->HasRoom());
   EXPECT_TRUE(link_->Flush().ok());
   EXPECT_FALSE(link_->blocked());
   EXPECT_GT(broker_->Take().ByteSizeLong(), 100'000u);
@@ -162,11 +187,11 @@ TEST_F(BrokerLinkTest, LargestRequestsAndMostForgetsFitOneMessage) {
 
 TEST_F(BrokerLinkTest, LargestRequestIsCountedBeforeTheNext) {
   AddLookup(1);
-  EXPECT_TRUE(link_->CanAdd());
+  EXPECT_TRUE(link_->HasRoom());
   AddLargest(2);
-  EXPECT_FALSE(link_->CanAdd());
+  EXPECT_FALSE(link_->HasRoom());
   EXPECT_TRUE(link_->Flush().ok());
-  EXPECT_TRUE(link_->CanAdd());
+  EXPECT_TRUE(link_->HasRoom());
 }
 
 // ---- forgets ----
@@ -218,12 +243,12 @@ TEST_F(BrokerLinkTest, ForgetAfterATakenOutOneIsSent) {
 
 TEST_F(BrokerLinkTest, ForgetsMakeABatchFullLeavingRoomForOneMoreBatchForget) {
   AddForgets(kMaxForgetItems / 2 - 1);
-  EXPECT_TRUE(link_->CanAdd());
+  EXPECT_TRUE(link_->HasRoom());
   AddForgets(1);
-  EXPECT_FALSE(link_->CanAdd());
+  EXPECT_FALSE(link_->HasRoom());
   AddForgets(kMaxForgetItems - 1);
   ASSERT_TRUE(link_->Flush().ok());
-  EXPECT_TRUE(link_->CanAdd());
+  EXPECT_TRUE(link_->HasRoom());
 }
 
 // ---- a full socket ----
@@ -231,7 +256,7 @@ TEST_F(BrokerLinkTest, ForgetsMakeABatchFullLeavingRoomForOneMoreBatchForget) {
 TEST_F(BrokerLinkTest, FullSocketBlocksAndTheBatchWaits) {
   const uint64_t sent = FillSocket();
   ASSERT_GT(sent, 0u);
-  EXPECT_FALSE(link_->CanAdd());
+  EXPECT_FALSE(link_->HasRoom());
   EXPECT_TRUE(link_->Flush().ok());
   EXPECT_TRUE(link_->blocked());
 
@@ -241,7 +266,7 @@ TEST_F(BrokerLinkTest, FullSocketBlocksAndTheBatchWaits) {
   ASSERT_TRUE(link_->Flush().ok());
 
   EXPECT_FALSE(link_->blocked());
-  EXPECT_TRUE(link_->CanAdd());
+  EXPECT_TRUE(link_->HasRoom());
   EXPECT_EQ(broker_->Take().requests(0).id(), sent + 1);
   EXPECT_TRUE(broker_->Idle());
 }

@@ -162,7 +162,9 @@ TEST_F(FileTransferTest, WriteTakesMoreRangesThanOneCallTakes) {
   buffer_.back() = '!';
   Finish();
   ExpectResult(kRanges);
-  EXPECT_EQ(Content(), std::string(IOV_MAX, '.') + "!");
+  std::string expected(IOV_MAX, '.');
+  expected += '!';
+  EXPECT_EQ(Content(), expected);
 }
 
 TEST_F(FileTransferTest, WriteToTheEndIgnoresItsOffset) {

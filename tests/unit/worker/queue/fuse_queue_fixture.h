@@ -19,6 +19,7 @@
 #include "tests/unit/worker/open_descriptors.h"
 #include "tests/unit/worker/queue/fake_broker.h"
 #include "worker/queue/fuse_queue.h"
+#include "worker/queue/io_pool.h"
 
 namespace postern {
 
