@@ -65,6 +65,7 @@ TEST_F(LogTest, LinesOfTwoDaemonsInOneLogCanBeToldApart) {
   settings.stderr_path = Path("log");  // It appends.
   auto other = vmm::DaemonProcess::Start(settings);
   ASSERT_TRUE(other.ok()) << other.status();
+  ASSERT_TRUE(HasLogged(Path("run") + ": " + kReadyLine)) << daemon().Output();
   (*other)->Signal(SIGTERM);
   EXPECT_EQ((*other)->WaitForExit(), 1);
   std::map<pid_t, std::set<std::string>> shares;

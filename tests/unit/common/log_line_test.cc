@@ -90,8 +90,9 @@ class StderrSinkTest : public testing::Test {
   static std::string Written(bool with_time, bool with_source) {
     StderrSink sink(kOrigin, with_time, with_source);
     return CaughtStderr([&sink] {
+      const std::time_t now = std::time(nullptr);
       sink.send(google::GLOG_WARNING, "/src/file.cc", "file.cc", 12,
-                google::LogMessageTime(std::time(nullptr), 0), "text", 4);
+                google::LogMessageTime(now, static_cast<double>(now)), "text", 4);
     });
   }
 };

@@ -62,7 +62,7 @@ class FindProgramTest : public testing::Test {
   void ExpectNotTaken() const {
     const auto found = Find();
     ASSERT_FALSE(found.ok()) << *found;
-    EXPECT_THAT(Text(found.status()), HasSubstr(kProgram + (" (not taken: others")));
+    EXPECT_THAT(Text(found.status()), HasSubstr(std::string(kProgram) + " (not taken: others"));
   }
 
   static constexpr char kProgram[] = "/libexec/postern/postern-broker";
