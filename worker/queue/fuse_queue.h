@@ -11,10 +11,10 @@
 #include "common/rpc/rpc_channel.h"
 #include "worker/queue/broker_link.h"
 #include "worker/queue/completion_box.h"
+#include "worker/queue/fuse_reply_writer.h"
 #include "worker/queue/fuse_shared.h"
 #include "worker/queue/pending_request.h"
 #include "worker/queue/reply_handler.h"
-#include "worker/queue/reply_writer.h"
 #include "worker/queue/request_backlog.h"
 #include "worker/queue/request_handler.h"
 #include "worker/virtio/virtqueue.h"
@@ -30,7 +30,7 @@ class FuseQueue {
   FuseQueue(const FuseQueue&) = delete;
   FuseQueue& operator=(const FuseQueue&) = delete;
 
-  // See ReplyWriter.
+  // See FuseReplyWriter.
   void set_notify(std::function<void()> notify) { replies_.set_notify(std::move(notify)); }
 
   // Counts what has been taken so far, from the ring, the broker and the I/O pool.
@@ -61,7 +61,7 @@ class FuseQueue {
   BrokerLink link_;
   CompletionBox completions_;
   PendingRequests requests_{&completions_};
-  ReplyWriter replies_{requests_};
+  FuseReplyWriter replies_{requests_};
   RequestBacklog backlog_{link_};
   RequestHandler request_handler_{{shared_, link_, backlog_, completions_, replies_}};
   ReplyHandler reply_handler_{{shared_, backlog_, replies_}};

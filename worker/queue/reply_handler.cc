@@ -20,7 +20,7 @@ bool ReplyHandler::CarriesDescriptor(const rpc::Reply& reply, const PendingReque
 
 void ReplyHandler::Handle(Virtqueue& virtqueue, PendingRequest& request, const rpc::Reply& reply,
                           Descriptor descriptor) {
-  ReplyWriter& replies = parts_.replies;
+  FuseReplyWriter& replies = parts_.replies;
   if (request.operation->route == FuseRoute::kFile) {
     request.file.at_broker = false;  // Until it is asked again.
     if (TakePart(request.file, reply) == FileProgress::kDone) {

@@ -4,9 +4,9 @@
 
 #include "common/unique_fd.h"
 #include "proto/rpc.pb.h"
+#include "worker/queue/fuse_reply_writer.h"
 #include "worker/queue/fuse_shared.h"
 #include "worker/queue/pending_request.h"
-#include "worker/queue/reply_writer.h"
 #include "worker/queue/request_backlog.h"
 #include "worker/virtio/virtqueue.h"
 
@@ -20,7 +20,7 @@ class ReplyHandler {
   struct Parts {
     FuseShared& shared;
     RequestBacklog& backlog;
-    ReplyWriter& replies;
+    FuseReplyWriter& replies;
   };
   // The descriptor that belongs to a reply.
   struct Descriptor {

@@ -31,7 +31,7 @@ RequestHandler::RequestHandler(const Parts& parts)
     : parts_(parts), arguments_(std::make_unique<std::byte[]>(kMaxArgumentBytes)) {}
 
 uint64_t RequestHandler::Handle(Virtqueue& virtqueue, PendingRequest& request) {
-  ReplyWriter& replies = parts_.replies;
+  FuseReplyWriter& replies = parts_.replies;
   request.operation = nullptr;
   request.notes = {};
   // Before the session is looked at: should it end meanwhile, what is opened for it isn't kept.

@@ -15,9 +15,9 @@
 #include "worker/fuse/fuse_decode.h"
 #include "worker/queue/broker_link.h"
 #include "worker/queue/completion_box.h"
+#include "worker/queue/fuse_reply_writer.h"
 #include "worker/queue/fuse_shared.h"
 #include "worker/queue/pending_request.h"
-#include "worker/queue/reply_writer.h"
 #include "worker/queue/request_backlog.h"
 #include "worker/virtio/virtqueue.h"
 
@@ -33,7 +33,7 @@ class RequestHandler {
     BrokerLink& link;
     RequestBacklog& backlog;
     CompletionBox& completions;
-    ReplyWriter& replies;
+    FuseReplyWriter& replies;
   };
   explicit RequestHandler(const Parts& parts);
 

@@ -1,6 +1,6 @@
 // The end of a request: a reply in the guest's memory, the chain in the used ring.
-#ifndef POSTERN_WORKER_QUEUE_REPLY_WRITER_H_
-#define POSTERN_WORKER_QUEUE_REPLY_WRITER_H_
+#ifndef POSTERN_WORKER_QUEUE_FUSE_REPLY_WRITER_H_
+#define POSTERN_WORKER_QUEUE_FUSE_REPLY_WRITER_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -17,10 +17,10 @@ namespace postern {
 
 // Each of its End…() ends the request, once and for all: it is its queue's again. Belongs to the
 // queue's thread.
-class ReplyWriter {
+class FuseReplyWriter {
  public:
   // `requests` outlives it.
-  explicit ReplyWriter(PendingRequests& requests) : requests_(requests) {}
+  explicit FuseReplyWriter(PendingRequests& requests) : requests_(requests) {}
 
   // Called when the driver wants to be notified, as often as notifications() has it. Without it
   // nobody is before Virtqueue::Publish().
@@ -53,4 +53,4 @@ class ReplyWriter {
 
 }  // namespace postern
 
-#endif  // POSTERN_WORKER_QUEUE_REPLY_WRITER_H_
+#endif  // POSTERN_WORKER_QUEUE_FUSE_REPLY_WRITER_H_

@@ -1,4 +1,4 @@
-#include "worker/queue/reply_writer.h"
+#include "worker/queue/fuse_reply_writer.h"
 
 #include <cerrno>
 #include <span>
@@ -24,7 +24,7 @@ bool WriteHeader(PendingRequest& request, int error, size_t payload_bytes) {
 
 }  // namespace
 
-bool ReplyWriter::EndWithPayload(Virtqueue& virtqueue, PendingRequest& request) {
+bool FuseReplyWriter::EndWithPayload(Virtqueue& virtqueue, PendingRequest& request) {
   const std::span<const std::byte> reply =
       payload_.WithHeader(MakeHeader(request, 0, payload_.bytes().size()));
   if (!request.chain.CopyToGuest(0, reply)) return false;
@@ -32,7 +32,7 @@ bool ReplyWriter::EndWithPayload(Virtqueue& virtqueue, PendingRequest& request) 
   return true;
 }
 
-void ReplyWriter::EndWithFileResult(Virtqueue& virtqueue, PendingRequest& request) {
+void FuseReplyWriter::EndWithFileResult(Virtqueue& virtqueue, PendingRequest& request) {
   const FileOperation& operation = request.file;
   if (operation.error != 0) {
     EndWithError(virtqueue, request, Errno(operation.error));
@@ -50,14 +50,14 @@ void ReplyWriter::EndWithFileResult(Virtqueue& virtqueue, PendingRequest& reques
   if (!EndWithPayload(virtqueue, request)) EndWithError(virtqueue, request, Errno(EIO));
 }
 
-void ReplyWriter::EndWithError(Virtqueue& virtqueue, PendingRequest& request, Errno error) {
+void FuseReplyWriter::EndWithError(Virtqueue& virtqueue, PendingRequest& request, Errno error) {
   // FORGET and its like have no answer, and a chain without room for a header can't take one.
   const bool replies = request.operation == nullptr || request.operation->replies();
   const bool written = replies && WriteHeader(request, error.value(), 0);
   End(virtqueue, request, written ? sizeof(fuse_out_header) : 0);
 }
 
-void ReplyWriter::End(Virtqueue& virtqueue, PendingRequest& request, uint32_t written) {
+void FuseReplyWriter::End(Virtqueue& virtqueue, PendingRequest& request, uint32_t written) {
   virtqueue.Push(request.chain.head(), written);
   const bool now = notifications_.Completed();
   if (notify_ == nullptr || !now) {
