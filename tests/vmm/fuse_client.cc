@@ -219,13 +219,8 @@ ErrnoOr<uint64_t> FuseClient::Lseek(NodeId node, FuseHandle handle, uint64_t off
 ErrnoOr<size_t> FuseClient::CopyFileRange(NodeId from, FuseHandle from_handle, uint64_t from_offset,
                                           NodeId to, FuseHandle to_handle, uint64_t to_offset,
                                           uint64_t length) {
-  const fuse_copy_file_range_in arguments{.fh_in = from_handle.value(),
-                                          .off_in = from_offset,
-                                          .nodeid_out = to.value(),
-                                          .fh_out = to_handle.value(),
-                                          .off_out = to_offset,
-                                          .len = length,
-                                          .flags = 0};
+  const fuse_copy_file_range_in arguments =
+      CopyArguments(from_handle, from_offset, to, to_handle, to_offset, length);
   POSTERN_ASSIGN_OR_RETURN(const fuse_write_out out, CallFor<fuse_write_out>([&](FuseRequest& r) {
                              EncodeCopyFileRange(r, from, arguments);
                            }));

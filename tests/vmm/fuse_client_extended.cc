@@ -72,13 +72,8 @@ ErrnoOr<FuseStatx> FuseClient::Statx(NodeId node, uint32_t flags, uint32_t mask,
 ErrnoOr<uint64_t> FuseClient::CopyFileRange64(NodeId from, FuseHandle from_handle,
                                               uint64_t from_offset, NodeId to, FuseHandle to_handle,
                                               uint64_t to_offset, uint64_t length) {
-  const fuse_copy_file_range_in arguments{.fh_in = from_handle.value(),
-                                          .off_in = from_offset,
-                                          .nodeid_out = to.value(),
-                                          .fh_out = to_handle.value(),
-                                          .off_out = to_offset,
-                                          .len = length,
-                                          .flags = 0};
+  const fuse_copy_file_range_in arguments =
+      CopyArguments(from_handle, from_offset, to, to_handle, to_offset, length);
   POSTERN_ASSIGN_OR_RETURN(const FuseCopyFileRangeOut out,
                            CallFor<FuseCopyFileRangeOut>(
                                [&](FuseRequest& r) { EncodeCopyFileRange64(r, from, arguments); }));

@@ -264,6 +264,17 @@ void EncodeLseek(FuseRequest& request, NodeId node, const fuse_lseek_in& argumen
   request.ReceiveArguments(sizeof(fuse_lseek_out));
 }
 
+fuse_copy_file_range_in CopyArguments(FuseHandle from, uint64_t from_offset, NodeId to_node,
+                                      FuseHandle to, uint64_t to_offset, uint64_t length) {
+  return {.fh_in = from.value(),
+          .off_in = from_offset,
+          .nodeid_out = to_node.value(),
+          .fh_out = to.value(),
+          .off_out = to_offset,
+          .len = length,
+          .flags = 0};
+}
+
 void EncodeCopyFileRange(FuseRequest& request, NodeId node,
                          const fuse_copy_file_range_in& arguments) {
   request.Start(FUSE_COPY_FILE_RANGE, node);

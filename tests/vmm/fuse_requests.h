@@ -73,6 +73,8 @@ void EncodeFsync(FuseRequest& request, NodeId node, FuseHandle handle, bool data
 void EncodeRelease(FuseRequest& request, NodeId node, FuseHandle handle);
 void EncodeFallocate(FuseRequest& request, NodeId node, const fuse_fallocate_in& arguments);
 void EncodeLseek(FuseRequest& request, NodeId node, const fuse_lseek_in& arguments);
+fuse_copy_file_range_in CopyArguments(FuseHandle from, uint64_t from_offset, NodeId to_node,
+                                      FuseHandle to, uint64_t to_offset, uint64_t length);
 void EncodeCopyFileRange(FuseRequest& request, NodeId node,
                          const fuse_copy_file_range_in& arguments);
 

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "common/checked.h"
+#include "tests/vmm/send_message.h"
 
 namespace postern::vmm {
 namespace {
@@ -79,23 +80,8 @@ VhostUserClient::VhostUserClient(UniqueFd socket, int timeout_seconds)
 ErrnoOrVoid VhostUserClient::SendRaw(std::span<const std::byte> bytes,
                                      std::span<const int> descriptors) {
   if (descriptors.size() > kMaxDescriptors) return Errno(E2BIG);
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kMaxDescriptors)] = {};
   while (!bytes.empty()) {
-    // Safe because sendmsg(2) only reads through iov_base.
-    iovec data{const_cast<std::byte*>(bytes.data()), bytes.size()};
-    msghdr header{};
-    header.msg_iov = &data;
-    header.msg_iovlen = 1;
-    if (!descriptors.empty()) {
-      header.msg_control = control;
-      header.msg_controllen = CMSG_SPACE(descriptors.size_bytes());
-      cmsghdr* part = CMSG_FIRSTHDR(&header);
-      part->cmsg_level = SOL_SOCKET;
-      part->cmsg_type = SCM_RIGHTS;
-      part->cmsg_len = CMSG_LEN(descriptors.size_bytes());
-      std::memcpy(CMSG_DATA(part), descriptors.data(), descriptors.size_bytes());
-    }
-    const ssize_t sent = sendmsg(socket_.get(), &header, MSG_NOSIGNAL);
+    const ssize_t sent = SendMessage(socket_.get(), bytes, descriptors);
     if (sent < 0 && errno == EINTR) continue;
     if (sent < 0) return SocketError();
     bytes = bytes.subspan(static_cast<size_t>(sent));

@@ -41,7 +41,7 @@ uint64_t RequestHandler::Handle(Virtqueue& virtqueue, PendingRequest& request) {
     replies.EndWithoutReply(virtqueue, request);
     return 0;
   }
-  const ErrnoOr<Outcome> outcome = Decode(virtqueue, request);
+  const ErrnoOr<Outcome> outcome = Start(virtqueue, request);
   if (!outcome.ok()) {
     replies.EndWithError(virtqueue, request, outcome.error());
     return 0;
@@ -68,8 +68,8 @@ uint64_t RequestHandler::Handle(Virtqueue& virtqueue, PendingRequest& request) {
   return 0;
 }
 
-ErrnoOr<RequestHandler::Outcome> RequestHandler::Decode(const Virtqueue& virtqueue,
-                                                        PendingRequest& request) {
+ErrnoOr<RequestHandler::Outcome> RequestHandler::Start(const Virtqueue& virtqueue,
+                                                       PendingRequest& request) {
   const fuse_in_header& header = request.header;
   if (header.len < sizeof(header) || header.len > request.chain.readable_bytes()) {
     return Errno(EINVAL);

@@ -44,8 +44,8 @@ class RequestHandler {
  private:
   enum class Outcome { kPending, kComplete };
 
-  // Finds out what it is, and copies its arguments. An errno: that is the answer.
-  ErrnoOr<Outcome> Decode(const Virtqueue& virtqueue, PendingRequest& request);
+  // Finds out what it is, copies its arguments, and starts it. An errno: that is the answer.
+  ErrnoOr<Outcome> Start(const Virtqueue& virtqueue, PendingRequest& request);
   ErrnoOr<Outcome> Dispatch(const Virtqueue& virtqueue, PendingRequest& request,
                             FuseArguments arguments, size_t data_bytes);
   ErrnoOr<Outcome> AskBroker(PendingRequest& request, const DecodeContext& context,

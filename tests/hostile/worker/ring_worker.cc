@@ -9,6 +9,8 @@
 #include <string>
 #include <utility>
 
+#include "tests/vmm/send_message.h"
+
 namespace postern {
 
 void RingWorker::Unmap::operator()(Memory* memory) const { munmap(memory, sizeof(Memory)); }
@@ -63,22 +65,7 @@ ErrnoOrVoid RingWorker::SendMessage(const google::protobuf::MessageLite& message
 }
 
 int RingWorker::SendOverSocket(std::span<const std::byte> bytes, std::span<const int> descriptors) {
-  // Safe because sendmsg(2) only reads through iov_base.
-  iovec data{const_cast<std::byte*>(bytes.data()), bytes.size()};
-  msghdr header{};
-  header.msg_iov = &data;
-  header.msg_iovlen = 1;
-  std::vector<char> control(CMSG_SPACE(descriptors.size_bytes()));
-  if (!descriptors.empty()) {
-    header.msg_control = control.data();
-    header.msg_controllen = control.size();
-    cmsghdr* part = CMSG_FIRSTHDR(&header);
-    part->cmsg_level = SOL_SOCKET;
-    part->cmsg_type = SCM_RIGHTS;
-    part->cmsg_len = CMSG_LEN(descriptors.size_bytes());
-    std::memcpy(CMSG_DATA(part), descriptors.data(), descriptors.size_bytes());
-  }
-  if (sendmsg(fd(), &header, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) return errno;
+  if (vmm::SendMessage(fd(), bytes, descriptors, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) return errno;
   writer_->CountSocketMessage();
   WakeBroker();
   return 0;

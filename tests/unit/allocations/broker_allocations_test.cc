@@ -10,14 +10,13 @@
 #include <vector>
 
 #include "tests/unit/allocations/allocation_count.h"
+#include "tests/unit/allocations/expect_allocations.h"
 #include "tests/unit/broker/requests.h"
 #include "tests/unit/broker/service/service_fixture.h"
 
 namespace postern {
 namespace {
 
-constexpr size_t kCounted = 1024;
-constexpr size_t kWarmUp = 512;
 constexpr size_t kListed = 20;
 // The longest name that a std::string keeps without a buffer, and one that needs it.
 const std::string kShortName(15, 's');
@@ -240,12 +239,8 @@ class BrokerAllocationsTest
 };
 
 TEST_P(BrokerAllocationsTest, AreNoMoreThanTheTableAllows) {
-  ASSERT_NO_FATAL_FAILURE(DoAll(kWarmUp));
-  const uint64_t before = count_.count();
-  ASSERT_NO_FATAL_FAILURE(DoAll(kCounted));
-  const double each = static_cast<double>(count_.count() - before) / kCounted;
-  EXPECT_LE(each, row().allowed) << row().reason << "\n" << count_.Places();
-  RecordProperty("allocations", std::to_string(each));
+  ExpectAllocations(
+      count_, [this](size_t units) { DoAll(units); }, row().allowed, row().reason);
 }
 
 std::string NameOf(const testing::TestParamInfo<BrokerAllocationsTest::ParamType>& info) {

@@ -10,13 +10,12 @@
 #include <vector>
 
 #include "tests/unit/allocations/allocation_count.h"
+#include "tests/unit/allocations/expect_allocations.h"
 #include "tests/unit/worker/queue/fuse_queue_fixture.h"
 
 namespace postern {
 namespace {
 
-constexpr size_t kCounted = 1024;
-constexpr size_t kWarmUp = 512;
 constexpr uint64_t kNode = 5;
 constexpr uint64_t kOpenFile = 77;
 constexpr uint64_t kFirstOpened = 1000;  // What OPEN gives: this and the following.
@@ -218,12 +217,8 @@ class WorkerAllocationsTest
 };
 
 TEST_P(WorkerAllocationsTest, AreNoMoreThanTheTableAllows) {
-  ASSERT_NO_FATAL_FAILURE(DoAll(kWarmUp));
-  const uint64_t before = count_.count();
-  ASSERT_NO_FATAL_FAILURE(DoAll(kCounted));
-  const double each = static_cast<double>(count_.count() - before) / kCounted;
-  EXPECT_LE(each, row().allowed) << row().reason << "\n" << count_.Places();
-  RecordProperty("allocations", std::to_string(each));
+  ExpectAllocations(
+      count_, [this](size_t units) { DoAll(units); }, row().allowed, row().reason);
 }
 
 std::string NameOf(const testing::TestParamInfo<WorkerAllocationsTest::ParamType>& info) {

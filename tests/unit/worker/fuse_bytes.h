@@ -4,6 +4,7 @@
 
 #include <gmock/gmock.h>
 #include <google/protobuf/message_lite.h>
+#include <linux/fuse.h>
 
 #include <cstddef>
 #include <cstring>
@@ -80,6 +81,18 @@ MATCHER_P(IsMessage, expected, "") {
 
 // That the bytes are exactly those of another sequence.
 MATCHER_P(AreBytes, expected, "") { return ToString(arg) == ToString(expected); }
+
+// INIT's arguments as Linux 6.12 sends them, but for the flags that don't matter here.
+inline fuse_init_in InitStruct(uint32_t major, uint32_t minor, uint32_t flags = 0,
+                               uint32_t flags2 = 0) {
+  fuse_init_in init{};
+  init.major = major;
+  init.minor = minor;
+  init.max_readahead = 0x20000;
+  init.flags = flags;
+  init.flags2 = flags2;
+  return init;
+}
 
 }  // namespace postern
 

@@ -4,42 +4,34 @@
 
 #include <string>
 
+#include "tests/unit/worker/fuse_bytes.h"
+
 namespace postern {
 namespace {
 
 const FuseOptions kDefaults;
 
-fuse_init_in Init(uint32_t major, uint32_t minor, uint32_t flags = 0, uint32_t flags2 = 0) {
-  fuse_init_in init{};
-  init.major = major;
-  init.minor = minor;
-  init.max_readahead = 0x20000;
-  init.flags = flags;
-  init.flags2 = flags2;
-  return init;
-}
-
 TEST(FuseNegotiationTest, Version6IsTooOld) {
-  EXPECT_EQ(NegotiateFuse(Init(6, 99), kDefaults).errno_value(), EPROTO);
+  EXPECT_EQ(NegotiateFuse(InitStruct(6, 99), kDefaults).errno_value(), EPROTO);
 }
 
 TEST(FuseNegotiationTest, Version7_26IsTooOld) {
-  EXPECT_EQ(NegotiateFuse(Init(7, 26), kDefaults).errno_value(), EPROTO);
+  EXPECT_EQ(NegotiateFuse(InitStruct(7, 26), kDefaults).errno_value(), EPROTO);
 }
 
 TEST(FuseNegotiationTest, Version7_27IsTheOldestServed) {
-  EXPECT_TRUE(NegotiateFuse(Init(7, 27), kDefaults).ok());
+  EXPECT_TRUE(NegotiateFuse(InitStruct(7, 27), kDefaults).ok());
 }
 
 TEST(FuseNegotiationTest, OurVersionIsNamedToAnOlderGuest) {
-  const auto negotiation = NegotiateFuse(Init(7, 31), kDefaults);
+  const auto negotiation = NegotiateFuse(InitStruct(7, 31), kDefaults);
   ASSERT_TRUE(negotiation.ok());
   EXPECT_EQ(negotiation->reply.major, 7u);
   EXPECT_EQ(negotiation->reply.minor, 38u);
 }
 
 TEST(FuseNegotiationTest, OurVersionIsNamedToANewerGuest) {
-  const auto negotiation = NegotiateFuse(Init(7, 99), kDefaults);
+  const auto negotiation = NegotiateFuse(InitStruct(7, 99), kDefaults);
   ASSERT_TRUE(negotiation.ok());
   EXPECT_EQ(negotiation->reply.major, 7u);
   EXPECT_EQ(negotiation->reply.minor, 38u);
@@ -47,7 +39,7 @@ TEST(FuseNegotiationTest, OurVersionIsNamedToANewerGuest) {
 }
 
 TEST(FuseNegotiationTest, Version8IsToldOursAndNothingIsEnabled) {
-  const auto negotiation = NegotiateFuse(Init(8, 0, UINT32_MAX, UINT32_MAX), kDefaults);
+  const auto negotiation = NegotiateFuse(InitStruct(8, 0, UINT32_MAX, UINT32_MAX), kDefaults);
   ASSERT_TRUE(negotiation.ok());
   EXPECT_EQ(negotiation->reply.major, 7u);
   EXPECT_EQ(negotiation->reply.minor, 38u);
@@ -56,7 +48,7 @@ TEST(FuseNegotiationTest, Version8IsToldOursAndNothingIsEnabled) {
 }
 
 TEST(FuseNegotiationTest, LimitsAreVirtiofsds) {
-  const auto negotiation = NegotiateFuse(Init(7, 38, FUSE_MAX_PAGES), kDefaults);
+  const auto negotiation = NegotiateFuse(InitStruct(7, 38, FUSE_MAX_PAGES), kDefaults);
   ASSERT_TRUE(negotiation.ok());
   const fuse_init_out& reply = negotiation->reply;
   EXPECT_EQ(reply.max_readahead, 0x20000u);
@@ -69,7 +61,7 @@ TEST(FuseNegotiationTest, LimitsAreVirtiofsds) {
 }
 
 TEST(FuseNegotiationTest, EverythingOfferedEnablesExactlyWhatIsWanted) {
-  const auto negotiation = NegotiateFuse(Init(7, 38, UINT32_MAX, UINT32_MAX), kDefaults);
+  const auto negotiation = NegotiateFuse(InitStruct(7, 38, UINT32_MAX, UINT32_MAX), kDefaults);
   ASSERT_TRUE(negotiation.ok());
   // ASYNC_READ 0, ATOMIC_O_TRUNC 3, BIG_WRITES 5, HAS_IOCTL_DIR 11, AUTO_INVAL_DATA 12,
   // DO_READDIRPLUS 13, READDIRPLUS_AUTO 14, ASYNC_DIO 15, PARALLEL_DIROPS 18, MAX_PAGES 22,
@@ -81,7 +73,7 @@ TEST(FuseNegotiationTest, EverythingOfferedEnablesExactlyWhatIsWanted) {
 }
 
 TEST(FuseNegotiationTest, NothingOfferedEnablesNothing) {
-  const auto negotiation = NegotiateFuse(Init(7, 38), kDefaults);
+  const auto negotiation = NegotiateFuse(InitStruct(7, 38), kDefaults);
   ASSERT_TRUE(negotiation.ok());
   EXPECT_EQ(negotiation->flags, 0u);
   EXPECT_EQ(negotiation->reply.flags, 0u);
@@ -89,7 +81,7 @@ TEST(FuseNegotiationTest, NothingOfferedEnablesNothing) {
 }
 
 TEST(FuseNegotiationTest, SecondWordIsIgnoredWithoutInitExt) {
-  const auto negotiation = NegotiateFuse(Init(7, 38, FUSE_ASYNC_READ, UINT32_MAX), kDefaults);
+  const auto negotiation = NegotiateFuse(InitStruct(7, 38, FUSE_ASYNC_READ, UINT32_MAX), kDefaults);
   ASSERT_TRUE(negotiation.ok());
   EXPECT_EQ(negotiation->flags, uint64_t{FUSE_ASYNC_READ});
   EXPECT_EQ(negotiation->reply.flags2, 0u);
@@ -97,7 +89,7 @@ TEST(FuseNegotiationTest, SecondWordIsIgnoredWithoutInitExt) {
 }
 
 TEST(FuseNegotiationTest, SecondWordCountsWithInitExt) {
-  const auto negotiation = NegotiateFuse(Init(7, 38, FUSE_INIT_EXT, 1u << 2), kDefaults);
+  const auto negotiation = NegotiateFuse(InitStruct(7, 38, FUSE_INIT_EXT, 1u << 2), kDefaults);
   ASSERT_TRUE(negotiation.ok());
   EXPECT_TRUE(negotiation->enabled(kFuseCreateSuppGroup));
   EXPECT_EQ(negotiation->reply.flags, uint32_t{FUSE_INIT_EXT});
@@ -108,7 +100,7 @@ TEST(FuseNegotiationTest, ReaddirplusIsOffWhenTheCachePolicySaysSo) {
   FuseOptions options;
   options.cache.readdirplus = false;
   const auto negotiation =
-      NegotiateFuse(Init(7, 38, FUSE_DO_READDIRPLUS | FUSE_READDIRPLUS_AUTO), options);
+      NegotiateFuse(InitStruct(7, 38, FUSE_DO_READDIRPLUS | FUSE_READDIRPLUS_AUTO), options);
   ASSERT_TRUE(negotiation.ok());
   EXPECT_EQ(negotiation->flags, 0u);
 }
@@ -128,7 +120,7 @@ constexpr uint64_t kDefaultFlags = 0x104'4844'f829;
 TEST_P(OptionFlagsTest, AreEnabledIfTheGuestOffersAll) {
   FuseOptions options;
   GetParam().set(options);
-  const auto negotiation = NegotiateFuse(Init(7, 45, UINT32_MAX, UINT32_MAX), options);
+  const auto negotiation = NegotiateFuse(InitStruct(7, 45, UINT32_MAX, UINT32_MAX), options);
   ASSERT_TRUE(negotiation.ok());
   EXPECT_EQ(negotiation->flags, kDefaultFlags | GetParam().flags);
   EXPECT_EQ(negotiation->reply.flags | uint64_t{negotiation->reply.flags2} << 32,
@@ -163,7 +155,8 @@ class PosixAclOfferTest : public testing::TestWithParam<uint32_t> {};
 TEST_P(PosixAclOfferTest, WithoutOneOfItsThreeFlagsIsEproto) {
   FuseOptions options;
   options.posix_acl = true;
-  EXPECT_EQ(NegotiateFuse(Init(7, 38, ~GetParam(), UINT32_MAX), options).errno_value(), EPROTO);
+  EXPECT_EQ(NegotiateFuse(InitStruct(7, 38, ~GetParam(), UINT32_MAX), options).errno_value(),
+            EPROTO);
 }
 
 INSTANTIATE_TEST_SUITE_P(All, PosixAclOfferTest, testing::Values(1u << 6, 1u << 20, 1u << 29));
@@ -171,22 +164,23 @@ INSTANTIATE_TEST_SUITE_P(All, PosixAclOfferTest, testing::Values(1u << 6, 1u << 
 TEST(FuseNegotiationTest, SecurityLabelsThatTheGuestDoesNotKnowAreEproto) {
   FuseOptions options;
   options.security_label = true;
-  EXPECT_EQ(NegotiateFuse(Init(7, 38, UINT32_MAX, ~1u), options).errno_value(), EPROTO);
+  EXPECT_EQ(NegotiateFuse(InitStruct(7, 38, UINT32_MAX, ~1u), options).errno_value(), EPROTO);
   // Nor does it if there is no second word.
-  EXPECT_EQ(NegotiateFuse(Init(7, 38, ~uint32_t{FUSE_INIT_EXT}, UINT32_MAX), options).errno_value(),
-            EPROTO);
+  EXPECT_EQ(
+      NegotiateFuse(InitStruct(7, 38, ~uint32_t{FUSE_INIT_EXT}, UINT32_MAX), options).errno_value(),
+      EPROTO);
 }
 
 TEST(FuseNegotiationTest, Version8IsNotJudgedByItsFlags) {
   FuseOptions options;
   options.posix_acl = options.security_label = true;
-  EXPECT_TRUE(NegotiateFuse(Init(8, 0), options).ok());
+  EXPECT_TRUE(NegotiateFuse(InitStruct(8, 0), options).ok());
 }
 
 TEST(FuseNegotiationTest, WhatTheGuestDoesNotKnowOfTheRestIsLeftOut) {
   FuseOptions options;
   options.killpriv_v2 = options.writeback = options.allow_mmap = true;
-  const auto negotiation = NegotiateFuse(Init(7, 31, FUSE_ASYNC_READ), options);
+  const auto negotiation = NegotiateFuse(InitStruct(7, 31, FUSE_ASYNC_READ), options);
   ASSERT_TRUE(negotiation.ok());
   EXPECT_EQ(negotiation->flags, uint64_t{FUSE_ASYNC_READ});
 }

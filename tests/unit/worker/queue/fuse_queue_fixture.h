@@ -29,16 +29,9 @@ inline bool WaitReadable(int fd) {
   return poll(&watched, 1, /*timeout=*/20'000) == 1 && (watched.revents & POLLIN) != 0;
 }
 
-// INIT's arguments as Linux 6.12 sends them, but for the flags that don't matter here.
 inline FuseBytes InitArguments(uint32_t major = 7, uint32_t minor = 41, uint32_t flags = 0,
                                uint32_t flags2 = 0) {
-  fuse_init_in init{};
-  init.major = major;
-  init.minor = minor;
-  init.max_readahead = 0x20000;
-  init.flags = flags;
-  init.flags2 = flags2;
-  return FuseBytes().Add(init);
+  return FuseBytes().Add(InitStruct(major, minor, flags, flags2));
 }
 
 // Every test ends with the descriptors that it began with.

@@ -10,12 +10,14 @@
 #include <cstring>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "common/unique_fd.h"
+#include "tests/vmm/send_message.h"
 #include "worker/vhost_user/vhost_user_protocol.h"
 
 namespace postern {
@@ -63,22 +65,8 @@ class FrontEnd {
 
   void SendBytes(std::string_view bytes, const std::vector<int>& descriptors = {}) {
     hand_over_();
-    // Safe because sendmsg(2) only reads through iov_base.
-    iovec data{const_cast<char*>(bytes.data()), bytes.size()};
-    std::vector<char> control(CMSG_SPACE(sizeof(int) * descriptors.size()));
-    msghdr header{};
-    header.msg_iov = &data;
-    header.msg_iovlen = 1;
-    if (!descriptors.empty()) {
-      header.msg_control = control.data();
-      header.msg_controllen = control.size();
-      cmsghdr* part = CMSG_FIRSTHDR(&header);
-      part->cmsg_level = SOL_SOCKET;
-      part->cmsg_type = SCM_RIGHTS;
-      part->cmsg_len = CMSG_LEN(sizeof(int) * descriptors.size());
-      std::memcpy(CMSG_DATA(part), descriptors.data(), sizeof(int) * descriptors.size());
-    }
-    ASSERT_EQ(sendmsg(near_.get(), &header, MSG_NOSIGNAL), static_cast<ssize_t>(bytes.size()))
+    ASSERT_EQ(vmm::SendMessage(near_.get(), std::as_bytes(std::span(bytes)), descriptors),
+              static_cast<ssize_t>(bytes.size()))
         << strerror(errno);
   }
   void Send(VhostUserRequest request, std::string_view payload = "",
