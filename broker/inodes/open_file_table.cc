@@ -1,7 +1,6 @@
 #include "broker/inodes/open_file_table.h"
 
 #include "common/mix_bits.h"
-
 #include "common/mutex_lock.h"
 
 namespace postern {
