@@ -30,17 +30,6 @@ constexpr size_t CachedOf(size_t limit) {
 
 }  // namespace
 
-void DescriptorBudget::Share::GiveBack() {
-  if (budget_ == nullptr) return;
-  if (kind_ == Kind::kCached) {
-    budget_->cached_.fetch_sub(1, std::memory_order_relaxed);
-    return;
-  }
-  budget_->used_by(kind_).fetch_sub(1, std::memory_order_relaxed);
-  const size_t left = budget_->used_.fetch_sub(1, std::memory_order_relaxed) - 1;
-  if (left <= budget_->limit_ - budget_->limit_ / 4) budget_->notice_.Recovered();
-}
-
 absl::StatusOr<size_t> DescriptorBudget::LimitFor(size_t threads, size_t channels) {
   rlimit limit{};
   if (getrlimit(RLIMIT_NOFILE, &limit) < 0) {
@@ -59,34 +48,27 @@ absl::StatusOr<size_t> DescriptorBudget::LimitFor(size_t threads, size_t channel
   return left;
 }
 
-void DescriptorBudget::SetCacheAside() {
-  cache_limit_ = CachedOf(limit_);
-  limit_ -= cache_limit_;
+void DescriptorBudget::SetLimit(size_t limit) {
+  all_.set_limit(limit);
+  opens_.set_limit(limit - limit / 8);
+  inodes_.set_limit(limit - limit / 8);
 }
 
-DescriptorBudget::Share DescriptorBudget::TakeCached() {
-  if (cached_.fetch_add(1, std::memory_order_relaxed) < cache_limit_) {
-    return Share(this, Kind::kCached);
-  }
-  cached_.fetch_sub(1, std::memory_order_relaxed);
-  return Share();
+void DescriptorBudget::SetCacheAside() {
+  cached_.set_limit(CachedOf(limit()));
+  SetLimit(limit() - cached_.limit());
 }
 
 ErrnoOr<DescriptorBudget::Share> DescriptorBudget::Take(Kind kind) {
-  // Raise first, so that two threads can't both take the last one.
-  const bool over_all = used_.fetch_add(1, std::memory_order_relaxed) >= limit_;
-  const bool over_kind = used_by(kind).fetch_add(1, std::memory_order_relaxed) >= limit_of_kind();
-  if (over_all || over_kind) {
-    used_by(kind).fetch_sub(1, std::memory_order_relaxed);
-    used_.fetch_sub(1, std::memory_order_relaxed);
-    if (notice_.Hit()) {
-      LOG(WARNING) << "the guest holds as many descriptors as the limit of open files allows: no "
-                   << (kind == Kind::kInode ? "new file is known" : "file is opened")
-                   << " until it gives some back";
-    }
-    return Errno(ENFILE);
+  Budget& part = kind == Kind::kInode ? inodes_ : opens_;
+  Share share = part.Take();
+  if (share) return share;
+  if (part.SaysSo()) {
+    LOG(WARNING) << "the guest holds as many descriptors as the limit of open files allows: no "
+                 << (kind == Kind::kInode ? "new file is known" : "file is opened")
+                 << " until it gives some back";
   }
-  return Share(this, kind);
+  return Errno(ENFILE);
 }
 
 }  // namespace postern

@@ -4,12 +4,10 @@
 
 #include <absl/status/statusor.h>
 
-#include <atomic>
 #include <cstddef>
-#include <utility>
 
+#include "common/budget.h"
 #include "common/errno_or.h"
-#include "common/limit_notice.h"
 #include "common/unique_fd.h"
 
 namespace postern {
@@ -22,38 +20,13 @@ namespace postern {
 class DescriptorBudget {
  public:
   enum class Kind {
-    kOpen,    // Open files, directories and mounts.
-    kInode,   // O_PATH descriptors that inodes can't do without.
-    kCached,  // O_PATH descriptors that may be closed at any time.
+    kOpen,   // Open files, directories and mounts.
+    kInode,  // O_PATH descriptors that inodes can't do without.
   };
 
-  // One descriptor's worth, given back on destruction. Must not outlive the budget. Move-only.
-  class Share {
-   public:
-    Share() = default;
-    Share(Share&& other) noexcept
-        : budget_(std::exchange(other.budget_, nullptr)), kind_(other.kind_) {}
-    Share& operator=(Share&& other) noexcept {
-      if (this != &other) {
-        GiveBack();
-        budget_ = std::exchange(other.budget_, nullptr);
-        kind_ = other.kind_;
-      }
-      return *this;
-    }
-    ~Share() { GiveBack(); }
-    explicit operator bool() const { return budget_ != nullptr; }
+  using Share = Budget::Share;
 
-   private:
-    friend class DescriptorBudget;
-    Share(DescriptorBudget* budget, Kind kind) : budget_(budget), kind_(kind) {}
-    void GiveBack();
-
-    DescriptorBudget* budget_ = nullptr;
-    Kind kind_ = Kind::kOpen;
-  };
-
-  explicit DescriptorBudget(size_t limit) : limit_(limit) {}
+  explicit DescriptorBudget(size_t limit) { SetLimit(limit); }
   DescriptorBudget(const DescriptorBudget&) = delete;
   DescriptorBudget& operator=(const DescriptorBudget&) = delete;
 
@@ -64,31 +37,25 @@ class DescriptorBudget {
   // never keeps anybody else from a descriptor. Call it before other threads know the budget.
   void SetCacheAside();
 
-  // ENFILE if nothing is left for this kind, which isn't kCached.
+  // ENFILE if nothing is left for this kind.
   ErrnoOr<Share> Take(Kind kind = Kind::kOpen);
-  // None if nothing is left, or nothing was set aside. Logs nothing, so that it can be called with
-  // a lock held.
-  Share TakeCached();
+  // The same for an O_PATH descriptor that may be closed at any time. None if nothing is left, or
+  // nothing was set aside. Logs nothing, so that it can be called with a lock held.
+  Share TakeCached() { return cached_.Take(); }
 
   // Without what is cached.
-  size_t used() const { return used_.load(std::memory_order_relaxed); }
-  size_t limit() const { return limit_; }
-  size_t cached() const { return cached_.load(std::memory_order_relaxed); }
-  size_t cache_limit() const { return cache_limit_; }
+  size_t used() const { return all_.used(); }
+  size_t limit() const { return all_.limit(); }
+  size_t cached() const { return cached_.used(); }
+  size_t cache_limit() const { return cached_.limit(); }
 
  private:
-  size_t limit_of_kind() const { return limit_ - limit_ / 8; }
-  std::atomic<size_t>& used_by(Kind kind) { return kind == Kind::kInode ? inodes_ : opens_; }
+  void SetLimit(size_t limit);
 
-  // Constant once there are threads.
-  size_t limit_;
-  size_t cache_limit_ = 0;
-
-  std::atomic<size_t> used_{0};  // The sum of:
-  std::atomic<size_t> inodes_{0};
-  std::atomic<size_t> opens_{0};
-  std::atomic<size_t> cached_{0};  // Not in the sum.
-  LimitNotice notice_;
+  Budget all_;
+  Budget opens_{0, &all_};
+  Budget inodes_{0, &all_};
+  Budget cached_{0};
 };
 
 // A descriptor that the guest pays for. The share is given back after the descriptor is closed.

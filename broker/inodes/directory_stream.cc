@@ -42,14 +42,6 @@ DirectoryRecord DirectoryRecord::Take(std::span<const std::byte>& records) {
   return record;
 }
 
-bool DirectoryStreamBudget::Take(size_t bytes) {
-  if (used_.fetch_add(bytes, std::memory_order_relaxed) + bytes <= limit_) return true;
-  GiveBack(bytes);
-  return false;
-}
-
-DirectoryStream::~DirectoryStream() { budget_.GiveBack(kept_size_); }
-
 size_t DirectoryStream::TakeFitting(std::span<const std::byte> records,
                                     absl::FunctionRef<bool(const DirectoryRecord&)> fits) {
   std::span<const std::byte> rest = records;
@@ -64,7 +56,8 @@ size_t DirectoryStream::TakeFitting(std::span<const std::byte> records,
 }
 
 void DirectoryStream::Keep(std::span<const std::byte> records) {
-  if (!budget_.Take(records.size())) {
+  kept_share_ = budget_.Take(records.size());
+  if (!kept_share_) {
     in_place_ = false;
     return;
   }
@@ -75,8 +68,8 @@ void DirectoryStream::Keep(std::span<const std::byte> records) {
 }
 
 void DirectoryStream::DropKept() {
-  budget_.GiveBack(kept_size_);
   kept_ = nullptr;
+  kept_share_ = Budget::Share();
   kept_begin_ = 0;
   kept_size_ = 0;
 }

@@ -6,13 +6,13 @@
 #include <absl/functional/function_ref.h>
 #include <absl/synchronization/mutex.h>
 
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
 #include <string_view>
 
+#include "common/budget.h"
 #include "common/errno_or.h"
 
 namespace postern {
@@ -30,24 +30,6 @@ struct DirectoryRecord {
   static DirectoryRecord Take(std::span<const std::byte>& records);
 };
 
-// How many bytes all streams may keep: a guest may open any number of directories and read the
-// first name of each. Thread-safe.
-class DirectoryStreamBudget {
- public:
-  explicit DirectoryStreamBudget(size_t limit) : limit_(limit) {}
-  DirectoryStreamBudget(const DirectoryStreamBudget&) = delete;
-  DirectoryStreamBudget& operator=(const DirectoryStreamBudget&) = delete;
-
-  // False if that isn't left.
-  bool Take(size_t bytes);
-  void GiveBack(size_t bytes) { used_.fetch_sub(bytes, std::memory_order_relaxed); }
-  size_t used() const { return used_.load(std::memory_order_relaxed); }
-
- private:
-  const size_t limit_;
-  std::atomic<size_t> used_{0};
-};
-
 // The position of an open directory, and the records that were read and didn't fit the last answer.
 // A guest reads a directory in small portions, one after the other: each takes what the last one
 // left, and one call of the kernel serves many. Reading from anywhere else, and from the beginning
@@ -59,9 +41,9 @@ class DirectoryStream {
     bool cut = false;  // There was at least one more.
   };
 
-  // `budget` is borrowed.
-  explicit DirectoryStream(DirectoryStreamBudget& budget) : budget_(budget) {}
-  ~DirectoryStream();
+  // `budget`, which is borrowed, says how many bytes all streams may keep: a guest may open any
+  // number of directories and read the first name of each.
+  explicit DirectoryStream(Budget& budget) : budget_(budget) {}
   DirectoryStream(const DirectoryStream&) = delete;
   DirectoryStream& operator=(const DirectoryStream&) = delete;
 
@@ -83,7 +65,7 @@ class DirectoryStream {
     return std::span(kept_.get(), kept_size_).subspan(kept_begin_);
   }
 
-  DirectoryStreamBudget& budget_;
+  Budget& budget_;
 
   // Held over lseek(2) and getdents64(2), which share the file position. The one lock of the broker
   // that is held over a system call that may block; what can wait for it is another READDIR of the
@@ -95,7 +77,8 @@ class DirectoryStream {
   bool begun_ ABSL_GUARDED_BY(mutex_) = false;
   std::unique_ptr<std::byte[]> kept_ ABSL_GUARDED_BY(mutex_);
   size_t kept_begin_ ABSL_GUARDED_BY(mutex_) = 0;
-  size_t kept_size_ ABSL_GUARDED_BY(mutex_) = 0;  // Of all of `kept_`; of the budget.
+  size_t kept_size_ ABSL_GUARDED_BY(mutex_) = 0;  // Of all of `kept_`.
+  Budget::Share kept_share_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace postern

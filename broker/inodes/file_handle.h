@@ -9,7 +9,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <utility>
 
 #include "common/errno_or.h"
 #include "common/path_component.h"
@@ -26,11 +25,6 @@ struct FileHandleView {
 
   friend bool operator==(const FileHandleView& a, const FileHandleView& b) {
     return a.type == b.type && std::ranges::equal(a.bytes, b.bytes);
-  }
-  template <typename H>
-  friend H AbslHashValue(H h, const FileHandleView& handle) {
-    h = H::combine_contiguous(std::move(h), handle.bytes.data(), handle.bytes.size());
-    return H::combine(std::move(h), handle.type, handle.bytes.size());
   }
 };
 

@@ -18,7 +18,7 @@ Inode* Inode::New(InodeParts parts) {
 }
 
 Inode::Inode(InodeParts parts)
-    : type_(static_cast<uint16_t>(parts.type & S_IFMT)),
+    : type_(static_cast<uint8_t>((parts.type & S_IFMT) >> kTypeShift)),
       handle_room_(static_cast<uint8_t>(HandleRoom(parts))),
       handle_size_(0),
       handle_type_(0),

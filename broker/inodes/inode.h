@@ -70,10 +70,22 @@ class InodeDescriptor {
   std::shared_ptr<const void> keeper_;
 };
 
-// Immutable but for the lookup count, the place in the cache and the handle, which may come later:
-// its InodeTable guards them. Lives as long as there is an InodeRef to it: the table's, or that of
-// an operation in progress. Made in one piece with the bytes of its handle: there are millions of
-// these.
+// Lives as long as there is an InodeRef to it: the table's, or that of an operation in progress.
+// Made in one piece with the bytes of its handle: there are millions of these. "The mutex" is that
+// of its shard in the table.
+//
+// (1) Constant: what isn't named below never changes once anybody but the table's inserting thread
+//     sees the inode.
+// (2) Guarded: lookups_, listed_ and cached_ are read and written under the mutex.
+// (3) Handle: handle_size_, handle_type_ and the bytes are written once at the most, by the
+//     constructor or by SetHandle(), never to "none" again.
+// (4) Late handle: SetHandle() is called under the mutex, and only while cached_ isn't 0 or the
+//     inode has a descriptor of its own.
+// (5) Handle before unpinning: an inode that has neither a handle nor a descriptor of its own stays
+//     in the cache until it is forgotten or has a handle.
+// (6) Reading the handle: without the mutex the handle is read by OpenByHandle() alone, after its
+//     caller has seen under the mutex that cached_ is 0. By (4) nobody writes it then, and what
+//     wrote it happened before. The one exception that (5) leaves has been forgotten, and has none.
 class Inode {
  public:
   Inode(const Inode&) = delete;
@@ -83,8 +95,8 @@ class Inode {
   const InodeIdentity& identity() const { return identity_; }
   InodeKey key() const;
   // The S_IFMT bits, taken from a descriptor of the inode: no rename can change what they describe.
-  mode_t type() const { return type_; }
-  bool is_directory() const { return S_ISDIR(type_); }
+  mode_t type() const { return mode_t{type_} << kTypeShift; }
+  bool is_directory() const { return S_ISDIR(type()); }
   // None if the broker uses no file handles.
   const MountRef& mount() const { return mount_; }
 
@@ -99,9 +111,13 @@ class Inode {
   ErrnoOr<UniqueFd> OpenByHandle() const;
 
  private:
+  friend class InodeIndex;
   friend class InodeRef;
   friend class InodeTable;
   friend class PathCache;
+
+  // S_IFMT is the four bits from here on.
+  static constexpr int kTypeShift = 12;
 
   static Inode* New(InodeParts parts);
   void operator delete(void* room) { ::operator delete(room); }
@@ -110,6 +126,8 @@ class Inode {
   ~Inode() = default;
 
   bool has_handle() const { return handle_size_ != 0; }
+  // Whether a descriptor pins the file, the inode's own or one in the cache.
+  bool is_pinned() const { return has_descriptor() || cached_ != 0; }
   // False if there is no room for it.
   bool SetHandle(const FileHandleView& handle);
 
@@ -118,22 +136,18 @@ class Inode {
   const std::byte* tail() const { return reinterpret_cast<const std::byte*>(this + 1); }
 
   std::atomic<uint32_t> references_{0};
-  const uint16_t type_;
-  // In the tail, at the most MAX_HANDLE_SZ.
-  const uint8_t handle_room_;
-  // 0: none. Guarded by the mutex of the inode's shard as long as that is so and `cached_` isn't 0;
-  // constant otherwise.
-  uint8_t handle_size_;
+  const uint8_t type_;         // Without the lower bits, which are 0.
+  bool listed_ = false;        // Set and read by the InodeIndex.
+  const uint8_t handle_room_;  // In the tail, at the most MAX_HANDLE_SZ.
+  uint8_t handle_size_;        // 0: none.
   int32_t handle_type_;
-  // Guarded by the mutex of the inode's shard: the place in its PathCache, from 1 on; 0: none.
-  uint32_t cached_ = 0;
+  uint32_t cached_ = 0;  // The place in the PathCache, from 1 on; 0: none.
   const InodeIdentity identity_;
   const std::unique_ptr<const BudgetedFd> path_;  // Most have none.
   const MountRef mount_;
   // Set by the table before anybody else sees the inode.
   NodeId id_;
   uint64_t stamp_ = 0;
-  // Guarded by the mutex of the inode's shard.
   uint64_t lookups_ = 0;
 };
 

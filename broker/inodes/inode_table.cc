@@ -1,7 +1,6 @@
 #include "broker/inodes/inode_table.h"
 
-#include <absl/hash/hash.h>
-
+#include "common/mix_bits.h"
 #include "common/mutex_lock.h"
 
 namespace postern {
@@ -10,10 +9,6 @@ namespace {
 constexpr uint32_t SlotOf(NodeId id) { return static_cast<uint32_t>(id.value()); }
 
 }  // namespace
-
-size_t InodeTable::KeyHash::operator()(const InodeIdentity& identity) const {
-  return absl::Hash<InodeIdentity>{}(identity);
-}
 
 // Slots are kept for their generations when they are empty. A guest that knows very many files can
 // choose those of one shard, forget the others, and go on to the next shard: without this it gets
@@ -31,22 +26,27 @@ void InodeTable::Shard::SetCache(DescriptorBudget& budget) {
   paths.Use(budget, budget.cache_limit() / kShards * 2 + 8);
 }
 
-InodeRef InodeTable::Shard::FindPinned(const InodeIdentity& identity, mode_t type, Stamp before) {
-  const auto found = by_key.find(PinnedKey{identity});
-  if (found == by_key.end()) return InodeRef();
-  Inode* inode = *found;
+InodeRef InodeTable::Shard::CountPinned(const InodeIdentity& identity, mode_t type, Stamp before) {
+  Inode* const inode = index.FindPinned(identity);
+  if (inode == nullptr || inode->type() != (type & S_IFMT)) return InodeRef();
   const bool since =
       (inode->has_descriptor() && inode->stamp_ <= before) || paths.HasSince(*inode, before);
-  if (!since || inode->type_ != (type & S_IFMT)) return InodeRef();
+  if (!since) return InodeRef();
   paths.Touch(*inode);
   ++inode->lookups_;
   return InodeRef(inode);
 }
 
+Inode* InodeTable::Shard::FindByHandle(const InodeKey& key) const {
+  if (Inode* const found = index.FindByHandle(key)) return found;
+  Inode* const pinned = index.FindPinned(key.identity);
+  return pinned == nullptr || pinned->has_handle() ? nullptr : pinned;
+}
+
 InodeTable::InodeTable(InodeParts root, InodeBudget* budget, DescriptorBudget* descriptors)
     : root_(Inode::New(std::move(root))), budget_(budget), descriptors_(descriptors) {
   root_.inode_->id_ = kRootNodeId;
-  if (budget_ != nullptr && budget_->limit() != 0) {
+  if (budget_ != nullptr) {
     for (Shard& shard : shards_) shard.SetLimit(budget_->limit());
   }
   if (descriptors_ != nullptr && descriptors_->cache_limit() != 0) {
@@ -56,6 +56,13 @@ InodeTable::InodeTable(InodeParts root, InodeBudget* budget, DescriptorBudget* d
 
 InodeTable::~InodeTable() {
   if (budget_ != nullptr) budget_->GiveBack(size());
+}
+
+ErrnoOr<Budget::Share> InodeTable::TakeShare() {
+  if (budget_ == nullptr) return Budget::Share();
+  Budget::Share share = budget_->Take();
+  if (!share) return Errno(ENFILE);
+  return share;
 }
 
 NodeId InodeTable::MakeId(uint32_t shard, SlotKey key) {
@@ -72,9 +79,10 @@ InodeTable::Shard* InodeTable::ShardOf(NodeId id) {
   return &shards_[SlotOf(id) % kShards];
 }
 
+// Without the mount's id: a broker that takes over has a mount namespace of its own, in which the
+// same mount has another.
 uint32_t InodeTable::ShardIndexOf(const InodeIdentity& identity) {
-  // The high bits: the set inside the shard uses the low ones.
-  return static_cast<uint32_t>(uint64_t{KeyHash{}(identity)} >> (64 - kShardBits));
+  return static_cast<uint32_t>(MixBits(identity.device, identity.inode) % kShards);
 }
 
 ErrnoOr<InodeRef> InodeTable::Get(NodeId id) {
@@ -135,7 +143,8 @@ void InodeTable::AskForHandle(Shard& shard) {
   // One that has none, or none that fits, stays in the cache until it is forgotten.
   if (!handle.Set(path->get()).ok()) return;
   const MutexLock lock(shard.mutex);
-  if (inode->cached_ != 0 && !inode->has_handle()) inode.inode_->SetHandle(handle.view());
+  if (inode->cached_ == 0 || inode->has_handle()) return;
+  if (inode.inode_->SetHandle(handle.view())) shard.index.GotHandle(*inode.inode_);
 }
 
 PathRef InodeTable::MakeRoom(Shard& wanting) {
@@ -157,22 +166,10 @@ PathRef InodeTable::MakeRoom(Shard& wanting) {
   return nullptr;
 }
 
-void InodeTable::DropPaths() {
-  for (Shard& shard : shards_) {
-    for (size_t left = 1; left != 0;) {
-      AskForHandle(shard);
-      PathRef path;  // Closed after the lock.
-      const MutexLock lock(shard.mutex);
-      path = shard.paths.DropAny();
-      left = path == nullptr ? 0 : shard.paths.size();
-    }
-  }
-}
-
 bool InodeTable::Knows(const InodeIdentity& identity) {
   Shard& shard = shards_[ShardIndexOf(identity)];
   const MutexLock lock(shard.mutex);
-  return shard.by_key.contains(identity);
+  return shard.index.Knows(identity);
 }
 
 InodeRef InodeTable::FindAndCount(const InodeKey& key, mode_t type, Stamp before) {
@@ -180,11 +177,11 @@ InodeRef InodeTable::FindAndCount(const InodeKey& key, mode_t type, Stamp before
   if (key.identity == root_->identity()) return root_;
   Shard& shard = shards_[ShardIndexOf(key.identity)];
   const MutexLock lock(shard.mutex);
-  if (!key.handle) return shard.FindPinned(key.identity, type, before);
-  const auto found = shard.by_key.find(key);
-  if (found == shard.by_key.end()) return InodeRef();
-  Inode* inode = *found;
-  if (inode->stamp_ > before || inode->type_ != (type & S_IFMT)) return InodeRef();
+  if (!key.handle) return shard.CountPinned(key.identity, type, before);
+  Inode* const inode = shard.FindByHandle(key);
+  if (inode == nullptr || inode->stamp_ > before || inode->type() != (type & S_IFMT)) {
+    return InodeRef();
+  }
   ++inode->lookups_;
   return InodeRef(inode);
 }
@@ -204,30 +201,31 @@ ErrnoOr<InodeRef> InodeTable::InsertOrFind(InodeParts parts) {
   fresh.inode_->lookups_ = 1;
 
   // Before the lock, because it may log.
-  InodeBudget::Share taken(budget_);
+  ErrnoOr<Budget::Share> taken = TakeShare();
   const MutexLock lock(shard.mutex);
   // Another thread may have been faster: one file must not get two node ids.
-  const auto known = shard.by_key.find(fresh->key());
-  if (known != shard.by_key.end()) {
-    Inode* inode = *known;
-    if (inode->type_ == fresh->type_) {
-      ++inode->lookups_;
-      if (spare != nullptr && !inode->has_descriptor() && inode->cached_ == 0) {
-        spare = shard.paths.Put(*inode, std::move(spare), fresh->stamp_);
+  const InodeKey key = fresh->key();
+  Inode* const known = key.handle ? shard.FindByHandle(key) : shard.index.FindPinned(key.identity);
+  if (known != nullptr) {
+    if (known->type_ == fresh->type_) {
+      ++known->lookups_;
+      if (spare != nullptr && !known->is_pinned()) {
+        spare = shard.paths.Put(*known, std::move(spare), fresh->stamp_);
       }
-      const InodeKey key = fresh->key();
-      if (key.handle && !inode->has_handle()) inode->SetHandle(*key.handle);
-      return InodeRef(inode);
+      if (key.handle && !known->has_handle() && known->SetHandle(*key.handle)) {
+        shard.index.GotHandle(*known);
+      }
+      return InodeRef(known);
     }
     // A filesystem has given a handle away twice; generations are 32 bits, so a guest may get there
     // by trying. The old file is gone, and the new one must not be taken for a file of its type:
     // what was a regular file could be opened, and be the host's device. The old one keeps its node
     // id, and isn't found any more.
-    shard.by_key.erase(known);
+    shard.index.Remove(*known);
   }
-  if (!taken) return Errno(ENFILE);
+  if (!taken.ok()) return taken.error();
   POSTERN_RETURN_IF_ERROR(Insert(shard, index, fresh));
-  taken.Keep();  // Until Forget().
+  taken->Release();  // Until Forget().
   if (spare != nullptr) {
     spare = shard.paths.Put(*fresh.inode_, std::move(spare), fresh->stamp_);
   }
@@ -253,12 +251,12 @@ ErrnoOr<InodeRef> InodeTable::InsertOrFindPinned(InodeParts& parts) {
                              .handle_room = parts.handle_room}));
   fresh.inode_->stamp_ = NextStamp();
   fresh.inode_->lookups_ = 1;
-  InodeBudget::Share taken(budget_);
+  ErrnoOr<Budget::Share> taken = TakeShare();
   const MutexLock lock(shard.mutex);
-  if (InodeRef known = shard.FindPinned(identity, parts.type, kWhileOpen)) return known;
+  if (InodeRef known = shard.CountPinned(identity, parts.type, kWhileOpen)) return known;
   // One that isn't pinned: this file, or one that had its number.
-  const bool unclear = shard.by_key.contains(identity);
-  if (!unclear && !taken) return Errno(ENFILE);
+  const bool unclear = shard.index.Knows(identity);
+  if (!unclear && !taken.ok()) return taken.error();
   if (!unclear) given_up = shard.paths.Put(*fresh.inode_, spare, fresh->stamp_);
   if (fresh->cached_ == 0) {
     given_up = nullptr;  // `spare` itself, if anything.
@@ -270,7 +268,7 @@ ErrnoOr<InodeRef> InodeTable::InsertOrFindPinned(InodeParts& parts) {
     shard.paths.Drop(*fresh.inode_);  // `spare` keeps it open until after the lock.
     return inserted.error();
   }
-  taken.Keep();
+  taken->Release();
   return fresh;
 }
 
@@ -278,7 +276,7 @@ ErrnoOrVoid InodeTable::Insert(Shard& shard, uint32_t shard_index, const InodeRe
   const auto key = shard.slots.Insert(fresh);
   if (!key) return Errno(ENFILE);
   fresh.inode_->id_ = MakeId(shard_index, *key);
-  shard.by_key.insert(fresh.inode_);
+  shard.index.Add(*fresh.inode_);
   return {};
 }
 
@@ -297,7 +295,7 @@ void InodeTable::Forget(NodeId id, uint64_t count) {
     return;
   }
   // From here on nothing finds it: a count that has reached zero is never raised again.
-  shard->by_key.erase(inode);
+  shard->index.Remove(*inode);
   path = shard->paths.Drop(*inode);
   dropped = shard->slots.Remove(key);
   if (budget_ != nullptr) budget_->GiveBack(1);

@@ -3,7 +3,6 @@
 #define POSTERN_BROKER_INODES_INODE_TABLE_H_
 
 #include <absl/base/thread_annotations.h>
-#include <absl/container/flat_hash_set.h>
 #include <absl/synchronization/mutex.h>
 
 #include <array>
@@ -14,6 +13,7 @@
 #include "broker/inodes/descriptor_budget.h"
 #include "broker/inodes/inode.h"
 #include "broker/inodes/inode_budget.h"
+#include "broker/inodes/inode_index.h"
 #include "broker/inodes/path_cache.h"
 #include "broker/inodes/slot_array.h"
 #include "common/errno_or.h"
@@ -55,21 +55,22 @@ class InodeTable {
   // Puts `path` there, if there is room and the inode isn't forgotten, and answers it or the one
   // that was there. `path` is O_PATH, and its statx(2) has reported the inode's identity and type.
   PathRef KeepPath(const Inode& inode, UniqueFd path);
-  // Closes all of them. They come back one by one, as they are needed.
-  void DropPaths();
-
   // Take this before the statx(2) whose result goes to FindAndCount().
   Stamp Now() const { return last_stamp_.load(std::memory_order_acquire); }
 
-  // The known inode of this key, its lookup count raised by one; or none. `before` must be older
-  // than the system call that reported key.identity and `type`. An inode is reported only if that
-  // call has certainly seen the same file:
-  // - Without a handle in the key, not if no descriptor of it has been open, here or in the cache,
-  //   from `before` on: at the time of the call nothing may have pinned its number, and the
-  //   identity may then be that of another file, deleted meanwhile, whose number it got.
-  // - With one, not if it was added later, for the same reason, or if it has another identity or
-  //   type: the handle was asked for in a system call of its own, and the name may have come to
-  //   mean another file in between.
+  // The known inode that a system call has reported, its lookup count raised by one; or none.
+  // `key.identity` and `type` are what the call said, and `before` is a stamp taken before it.
+  // (1) Same file: an inode is answered only if the call has certainly seen its file.
+  // (2) By identity: without key.handle that is certain of an inode if one descriptor of it, its
+  //     own or one in the cache, was open from `before` until now. Without one the inode's number
+  //     may have been free at the time of the call, and what the call saw may be another file that
+  //     had it, deleted meanwhile.
+  // (3) By handle: with key.handle that is certain of an inode that has this handle, or that is
+  //     pinned and has none yet, if it was added before `before`. If it was added later (2)'s other
+  //     file comes into question again.
+  // (4) Both: with key.handle the identity and the type must be the inode's as well. The handle was
+  //     asked for in a system call of its own, and the name may have come to mean another file in
+  //     between.
   InodeRef FindAndCount(const InodeKey& key, mode_t type, Stamp before);
 
   // Whether an inode of that identity is known, though maybe that of a file deleted since. A hint.
@@ -100,60 +101,34 @@ class InodeTable {
   static_assert(kShards == 1u << kShardBits);
   static constexpr uint32_t kMaxSlots = (UINT32_MAX >> kShardBits) - 1;
 
-  // An inode of that identity which a descriptor pins. There is one at the most: as long as it is
-  // pinned no other file gets its number.
-  struct PinnedKey {
-    InodeIdentity identity;
-  };
-
-  // The index is by identity alone, so that an inode is found whether its handle was asked for or
-  // not; one that has none yet equals any of its identity, because it is pinned. Files that are
-  // gone may share theirs with the one that got the number: a guest that makes and deletes many
-  // such files without forgetting them slows its own lookups down.
-  struct KeyHash {
-    using is_transparent = void;
-    size_t operator()(const InodeIdentity& identity) const;
-    size_t operator()(const InodeKey& key) const { return (*this)(key.identity); }
-    size_t operator()(const PinnedKey& key) const { return (*this)(key.identity); }
-    size_t operator()(const Inode* inode) const { return (*this)(inode->identity()); }
-  };
-  struct KeyEqual {
-    using is_transparent = void;
-    bool operator()(const Inode* inode, const InodeIdentity& identity) const {
-      return inode->identity() == identity;
-    }
-    bool operator()(const Inode* inode, const PinnedKey& key) const {
-      return inode->identity() == key.identity && (inode->has_descriptor() || inode->cached_ != 0);
-    }
-    bool operator()(const Inode* inode, const InodeKey& key) const {
-      return inode->identity() == key.identity &&
-             (inode->key() == key || (!inode->has_handle() && inode->cached_ != 0));
-    }
-    bool operator()(const Inode* inode, const Inode* other) const { return inode == other; }
-  };
-
   // On cache lines of its own, so that threads on different shards don't disturb each other.
   struct alignas(64) Shard {
     // Of a table with that limit.
     void SetLimit(size_t max_inodes);
     void SetCache(DescriptorBudget& budget);
-    InodeRef FindPinned(const InodeIdentity& identity, mode_t type, Stamp before)
+    // FindAndCount() by identity.
+    InodeRef CountPinned(const InodeIdentity& identity, mode_t type, Stamp before)
         ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
+    // By its handle; or without one, if it is pinned: then its identity says which file it is.
+    Inode* FindByHandle(const InodeKey& key) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
 
     // A leaf: nothing else is locked under it.
     mutable absl::Mutex mutex;
     SlotArray<InodeRef> slots ABSL_GUARDED_BY(mutex){kMaxSlots};  // Owns.
-    // The same inodes by key. A set of pointers, not a map: 9 bytes an entry instead of 50 or more.
-    absl::flat_hash_set<Inode*, KeyHash, KeyEqual> by_key ABSL_GUARDED_BY(mutex);
-    PathCache paths ABSL_GUARDED_BY(mutex);
+    InodeIndex index ABSL_GUARDED_BY(mutex);
+    PathCache paths ABSL_GUARDED_BY(mutex){index};
   };
 
   // Slot numbers begin at kShards, so that none is 0 ("none") or 1 (the root).
   static NodeId MakeId(uint32_t shard, SlotKey key);
   static SlotKey KeyOf(NodeId id);
   Shard* ShardOf(NodeId id);
+  // The same in every process, and so is an id: the shard is a part of it.
   static uint32_t ShardIndexOf(const InodeIdentity& identity);
   Stamp NextStamp() { return last_stamp_.fetch_add(1, std::memory_order_acq_rel) + 1; }
+  // For one more inode; none of nothing if there is no budget. ENFILE if nothing is left, which it
+  // may log.
+  ErrnoOr<Budget::Share> TakeShare();
   // If the cache is full, sees to it that a descriptor can be given up: one of that shard, or else
   // one of another, which is answered.
   PathRef MakeRoom(Shard& wanting);

@@ -1,7 +1,6 @@
 #include "broker/inodes/open_file_table.h"
 
-#include <absl/hash/hash.h>
-
+#include "common/mix_bits.h"
 #include "common/mutex_lock.h"
 
 namespace postern {
@@ -22,7 +21,7 @@ OpenFileTable::Shard* OpenFileTable::ShardOf(OpenFileId id) {
 }
 
 uint32_t OpenFileTable::ShardIndexOf(NodeId node) {
-  return static_cast<uint32_t>(absl::Hash<NodeId>{}(node) % kShards);
+  return static_cast<uint32_t>(MixBits(node.value()) % kShards);
 }
 
 ErrnoOr<OpenFileId> OpenFileTable::Insert(OpenFileRef file) {

@@ -82,6 +82,7 @@ class OpenFileTable {
 
   static SlotKey KeyOf(OpenFileId id);
   Shard* ShardOf(OpenFileId id);
+  // The same in every process, and so is an id: the shard is a part of it.
   static uint32_t ShardIndexOf(NodeId node);
 
   std::array<Shard, kShards> shards_;

@@ -24,21 +24,24 @@ PathRef PathCache::Put(Inode& inode, PathRef path, uint64_t stamp) {
       // Not used yet: a walk through many files doesn't drive out what is used again and again.
       places_.push_back({&inode, std::move(path), stamp, std::move(share), /*used=*/false});
       inode.cached_ = static_cast<uint32_t>(places_.size());
+      index_.BeganToPin(inode);
       return nullptr;
     }
   }
-  Place* const victim = NextVictim(/*rounds=*/1);
+  Place* const victim = NextVictim();
   if (victim == nullptr) return path;
   Place& place = *victim;
   inode.cached_ = std::exchange(place.inode->cached_, 0);
+  index_.CeasedToPin(*place.inode);
+  index_.BeganToPin(inode);
   place.inode = &inode;
   place.stamp = stamp;
   place.used = false;
   return std::exchange(place.path, std::move(path));
 }
 
-PathCache::Place* PathCache::NextVictim(size_t rounds) {
-  for (size_t i = 0; i < rounds * places_.size(); ++i) {
+PathCache::Place* PathCache::NextVictim() {
+  for (size_t i = 0; i < places_.size(); ++i) {
     if (hand_ >= places_.size()) hand_ = 0;
     Place& place = places_[hand_++];
     if (!std::exchange(place.used, false) && place.inode->has_handle()) return &place;
@@ -64,16 +67,12 @@ PathRef PathCache::Drop(Inode& inode) {
     place = std::move(places_.back());
   }
   places_.pop_back();
+  index_.CeasedToPin(inode);
   return path;
 }
 
 PathRef PathCache::DropUnused() {
-  Place* const victim = NextVictim(/*rounds=*/1);
-  return victim == nullptr ? nullptr : Drop(*victim->inode);
-}
-
-PathRef PathCache::DropAny() {
-  Place* const victim = NextVictim(/*rounds=*/2);
+  Place* const victim = NextVictim();
   return victim == nullptr ? nullptr : Drop(*victim->inode);
 }
 

@@ -9,6 +9,7 @@
 
 #include "broker/inodes/descriptor_budget.h"
 #include "broker/inodes/inode.h"
+#include "broker/inodes/inode_index.h"
 
 namespace postern {
 
@@ -22,7 +23,8 @@ namespace postern {
 // up before it has one.
 class PathCache {
  public:
-  PathCache() = default;
+  // `index` is told of each inode that this begins or ceases to pin. Borrowed.
+  explicit PathCache(InodeIndex& index) : index_(index) {}
   PathCache(const PathCache&) = delete;
   PathCache& operator=(const PathCache&) = delete;
 
@@ -51,10 +53,8 @@ class PathCache {
   PathRef Put(Inode& inode, PathRef path, uint64_t stamp);
   // Of `inode`, if there is one.
   PathRef Drop(Inode& inode);
-  // One that wasn't used since the last time around; or any one that can be given up. None if there
-  // is none.
+  // One that wasn't used since the last time around. None if there is none.
   PathRef DropUnused();
-  PathRef DropAny();
 
   struct Entry {
     Inode* inode;
@@ -76,10 +76,10 @@ class PathCache {
     bool used;
   };
 
-  // The next place to be given up; null if there is none within so many rounds. In the second round
-  // none counts as used.
-  Place* NextVictim(size_t rounds);
+  // The next place to be given up; null if there is none within one round.
+  Place* NextVictim();
 
+  InodeIndex& index_;
   DescriptorBudget* budget_ = nullptr;
   size_t max_places_ = 0;
   std::vector<Place> places_;

@@ -16,6 +16,7 @@
 #include "broker/inodes/reopen.h"
 #include "broker/inodes/stall_table.h"
 #include "broker/operations/broker_options.h"
+#include "common/budget.h"
 #include "common/errno_or.h"
 #include "common/ids.h"
 #include "common/unique_fd.h"
@@ -66,7 +67,7 @@ class Filesystem {
   DescriptorBudget& budget() { return budget_; }
   const InodeBudget& inode_budget() const { return inode_budget_; }
   StallTable& stalls() { return stalls_; }
-  DirectoryStreamBudget& directory_stream_budget() { return directory_stream_budget_; }
+  Budget& directory_stream_budget() { return directory_stream_budget_; }
   // Null if inodes hold descriptors.
   MountTable* mounts() { return mounts_.get(); }
 
@@ -81,7 +82,7 @@ class Filesystem {
   DescriptorBudget budget_;
   InodeBudget inode_budget_;
   StallTable stalls_;
-  DirectoryStreamBudget directory_stream_budget_{kDirectoryStreamBytes};
+  Budget directory_stream_budget_{kDirectoryStreamBytes};
   std::unique_ptr<MountTable> mounts_;
   MountRef root_mount_;
 };

@@ -10,15 +10,6 @@ GuestFile::~GuestFile() {
   if (may_stall && closer != nullptr) (*closer)({std::move(share), std::move(fd)});
 }
 
-// Counts what is being closed, too: a guest that closes what a dead server holds up gets no more.
-ErrnoOr<FileShare> OpenFiles::TakeShare() {
-  if (count_->fetch_add(1, std::memory_order_relaxed) >= limit_) {
-    count_->fetch_sub(1, std::memory_order_relaxed);
-    return Errno(EMFILE);
-  }
-  return FileShare(count_);
-}
-
 OpenTicket OpenFiles::BeginOpen() const {
   return {.generation = generation_.load(std::memory_order_acquire),
           .set_id_changes = set_id_changes_ended_.load(std::memory_order_acquire)};
@@ -26,8 +17,9 @@ OpenTicket OpenFiles::BeginOpen() const {
 
 ErrnoOrVoid OpenFiles::Insert(OpenFileId id, UniqueFd fd, NodeId node_id, const OpenTicket& ticket,
                               const OpenedFacts& facts) {
-  POSTERN_ASSIGN_OR_RETURN(FileShare share, TakeShare());
-  auto file = std::make_shared<GuestFile>(std::move(share));
+  Budget::Share share = budget_->Take();
+  if (!share) return Errno(EMFILE);
+  auto file = std::make_shared<GuestFile>(FileShare{budget_, std::move(share)});
   file->fd = std::move(fd);
   file->id = id;
   file->node_id = node_id;

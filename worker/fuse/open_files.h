@@ -11,30 +11,22 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <limits>
 #include <memory>
 #include <utility>
 
+#include "common/budget.h"
 #include "common/errno_or.h"
 #include "common/ids.h"
+#include "common/mix_bits.h"
 #include "common/unique_fd.h"
 
 namespace postern {
 
-// One open descriptor's worth of what the guest may make this process hold, given back on
-// destruction. Move-only.
-class FileShare {
- public:
-  FileShare() = default;
-  explicit FileShare(std::shared_ptr<std::atomic<size_t>> count) : count_(std::move(count)) {}
-  FileShare(FileShare&&) noexcept = default;
-  FileShare& operator=(FileShare&&) = delete;
-  ~FileShare() {
-    if (count_ != nullptr) count_->fetch_sub(1, std::memory_order_relaxed);
-  }
-
- private:
-  std::shared_ptr<std::atomic<size_t>> count_;
+// One open descriptor's worth of what the guest may make this process hold. The last share may be
+// dropped after the OpenFiles that it was taken from, so each keeps the budget.
+struct FileShare {
+  const std::shared_ptr<Budget> budget;
+  Budget::Share share;
 };
 
 // The share is given back after the descriptor is closed.
@@ -108,7 +100,7 @@ class OpenFiles {
  public:
   // Before there are other threads: the most descriptors to hold, by default no bound; and who
   // closes files whose closing may stall, by default whoever drops them.
-  void set_limit(size_t limit) { limit_ = limit; }
+  void set_limit(size_t limit) { budget_->set_limit(limit); }
   void set_closer(FileCloser closer) {
     closer_ = std::make_shared<const FileCloser>(std::move(closer));
   }
@@ -140,16 +132,15 @@ class OpenFiles {
   };
   static constexpr size_t kShards = 16;
 
-  Shard& ShardOf(OpenFileId id) { return shards_[id.value() % kShards]; }
-  const Shard& ShardOf(OpenFileId id) const { return shards_[id.value() % kShards]; }
-
-  ErrnoOr<FileShare> TakeShare();
+  // Whatever the broker makes its ids of.
+  static size_t ShardIndexOf(OpenFileId id) { return MixBits(id.value()) % kShards; }
+  Shard& ShardOf(OpenFileId id) { return shards_[ShardIndexOf(id)]; }
+  const Shard& ShardOf(OpenFileId id) const { return shards_[ShardIndexOf(id)]; }
 
   // Constant once there are other threads.
-  size_t limit_ = std::numeric_limits<size_t>::max();
   std::shared_ptr<const FileCloser> closer_;
-  // Shared with the files, which may be dropped last by somebody else.
-  const std::shared_ptr<std::atomic<size_t>> count_ = std::make_shared<std::atomic<size_t>>(0);
+  // Counts what is being closed, too: a guest that closes what a dead server holds up gets no more.
+  const std::shared_ptr<Budget> budget_ = std::make_shared<Budget>();
   // Each is changed before the shards are gone through, and looked at after a file is in its shard:
   // so either the walk finds the file, or who inserts it finds the change.
   std::atomic<uint64_t> generation_ = 0;  // Of the session: how often Clear() was called.

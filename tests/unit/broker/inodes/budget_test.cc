@@ -85,17 +85,27 @@ TEST(DescriptorBudgetTest, NothingIsCachedUnlessItWasSetAside) {
 
 TEST(InodeBudgetTest, TakesUpToTheLimitAndAgainWhatWasGivenBack) {
   InodeBudget budget(2);
-  EXPECT_TRUE(budget.Take());
-  EXPECT_TRUE(budget.Take());
+  const Budget::Share one = budget.Take();
+  Budget::Share two = budget.Take();
+  EXPECT_TRUE(one);
+  EXPECT_TRUE(two);
+  EXPECT_FALSE(budget.Take());
+  two.Release();
   EXPECT_FALSE(budget.Take());
   budget.GiveBack(1);
-  EXPECT_TRUE(budget.Take());
+  two = budget.Take();
+  EXPECT_TRUE(two);
   EXPECT_EQ(budget.used(), 2u);
 }
 
 TEST(InodeBudgetTest, ZeroIsNoLimit) {
   InodeBudget budget(0);
-  for (int i = 0; i < 1000; ++i) ASSERT_TRUE(budget.Take());
+  std::vector<Budget::Share> shares;
+  for (int i = 0; i < 1000; ++i) {
+    shares.push_back(budget.Take());
+    ASSERT_TRUE(shares.back());
+  }
+  EXPECT_EQ(budget.used(), 1000u);
 }
 
 }  // namespace

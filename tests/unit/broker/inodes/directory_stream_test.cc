@@ -59,7 +59,7 @@ class DirectoryStreamTest : public testing::Test {
   const SharedDirectory share_;
   std::multiset<std::string> names_;
   UniqueFd fd_;
-  DirectoryStreamBudget budget_{100'000};
+  Budget budget_{100'000};
   std::optional<DirectoryStream> stream_;
   alignas(8) std::array<std::byte, 32 * 1024> buffer_;
 };
@@ -118,7 +118,7 @@ TEST_F(DirectoryStreamTest, TwoReadersOfOneStreamDoNotDisturbEachOther) {
 }
 
 TEST_F(DirectoryStreamTest, NothingKeptIsReadAgain) {
-  DirectoryStreamBudget none(0);
+  Budget none(0);
   stream_.emplace(none);
   EXPECT_EQ(ReadRest(0, 7), names_);
   EXPECT_EQ(none.used(), 0u);

@@ -11,6 +11,7 @@
 
 #include "broker/inodes/file_status.h"
 #include "broker/operations/lookup.h"
+#include "tests/unit/broker/crowd_out.h"
 #include "tests/unit/broker/filesystem_fixture.h"
 #include "tests/unit/broker/requests.h"
 
@@ -77,7 +78,7 @@ TEST_F(FileHandleTest, KnownInodeNeedsNoDescriptor) {
   const auto before = OpenDescriptors();
   const uint64_t node = Lookup("file");
   EXPECT_EQ(filesystem_->budget().used(), base_);
-  session_->inodes.DropPaths();
+  CrowdOut(session_->inodes);
   EXPECT_EQ(OpenDescriptors(), before);
   EXPECT_EQ(GetAttributes(node), 0);
   Forget(node);
@@ -98,7 +99,7 @@ TEST_F(FileHandleTest, DescriptorOfTheLookupServesWhatFollows) {
     EXPECT_EQ(Lookup("file"), node);
     EXPECT_EQ(Lookup("below", directory), below);
     EXPECT_EQ(Open(node), 0);
-    session_->inodes.DropPaths();
+    CrowdOut(session_->inodes);
     EXPECT_EQ(GetAttributes(below), EPERM);
   }).join();
   EXPECT_EQ(Count(node), 2u);
@@ -107,7 +108,7 @@ TEST_F(FileHandleTest, DescriptorOfTheLookupServesWhatFollows) {
 TEST_F(FileHandleTest, DescriptorComesBackWithTheNextUse) {
   share_.Write("file");
   const uint64_t node = Lookup("file");
-  session_->inodes.DropPaths();
+  CrowdOut(session_->inodes);
   EXPECT_EQ(GetAttributes(node), 0);
   std::thread([&] {
     LoseHandles();
@@ -118,7 +119,7 @@ TEST_F(FileHandleTest, DescriptorComesBackWithTheNextUse) {
 TEST_F(FileHandleTest, LookupsAloneBringDescriptorsBackInTheEnd) {
   share_.Write("file");
   const uint64_t node = Lookup("file");
-  session_->inodes.DropPaths();
+  CrowdOut(session_->inodes);
   for (int i = 0; i < 8; ++i) EXPECT_EQ(Lookup("file"), node);
   EXPECT_NE(session_->inodes.CachedPath(**session_->inodes.Get(NodeId(node))), nullptr);
 }
@@ -171,7 +172,7 @@ TEST_F(FileHandleTest, WrongExpectationsGiveTheSameAnswers) {
   EXPECT_EQ(look_up("known", Expect::kNew), known);
   EXPECT_EQ(status.stx_ino, share_.Stat("known").st_ino);
   EXPECT_EQ(look_up("known", Expect::kKnown), known);
-  session_->inodes.DropPaths();
+  CrowdOut(session_->inodes);
   EXPECT_EQ(look_up("known", Expect::kNew), known);
   const uint64_t fresh = look_up("new", Expect::kKnown);
   EXPECT_EQ(status.stx_ino, share_.Stat("new").st_ino);
@@ -232,7 +233,7 @@ TEST_F(FileHandleTest, NodeFollowsItsFileThroughRenames) {
 TEST_F(FileHandleTest, NodeOfADeletedFileIsStaleAndNeverTheNextFile) {
   share_.Write("file");
   const uint64_t node = Lookup("file");
-  session_->inodes.DropPaths();  // While it has a descriptor the file stays.
+  CrowdOut(session_->inodes);  // While it has a descriptor the file stays.
   const ino_t number = share_.Stat("file").st_ino;
   // Until the filesystem gives the number to another file, if it does.
   for (int i = 0; i < 1000; ++i) {
@@ -262,7 +263,7 @@ TEST_F(FileHandleTest, OpenFileStaysUsableThroughItsNodeAfterItWasDeleted) {
   EXPECT_EQ(Release(node, file), 0);
   EXPECT_EQ(GetAttributes(node), 0) << "the other open file is there still";
   EXPECT_EQ(Release(node, again), 0);
-  session_->inodes.DropPaths();
+  CrowdOut(session_->inodes);
   EXPECT_EQ(GetAttributes(node), ESTALE);
 }
 

@@ -81,6 +81,15 @@ TEST_F(InodeTableTest, SameIdentityGivesSameIdAndCounts) {
   EXPECT_EQ(table_->size(), 1u);
 }
 
+// A guest keeps its ids while the process is replaced.
+TEST_F(InodeTableTest, IdIsTheSameInEveryProcess) {
+  EXPECT_EQ(Insert({2049, 131073, 28}), NodeId(0x6a));
+  EXPECT_EQ(Insert({2049, 131074, 28}), NodeId(0x70));
+  // In its mount namespace a mount has another id.
+  table_.emplace(PartsOf(kRoot, S_IFDIR));
+  EXPECT_EQ(Insert({2049, 131073, 945}), NodeId(0x6a));
+}
+
 TEST_F(InodeTableTest, EachPartOfTheIdentityTellsFilesApart) {
   const NodeId id = Insert({1, 2, 3});
   EXPECT_FALSE(Find({9, 2, 3}));

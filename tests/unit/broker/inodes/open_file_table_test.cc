@@ -45,6 +45,15 @@ TEST_F(OpenFileTableTest, FindsAnOpenFile) {
   EXPECT_GE(fcntl((*file)->fd(), F_GETFD), 0);
 }
 
+// A guest keeps its ids while the process is replaced.
+TEST_F(OpenFileTableTest, IdIsTheSameInEveryProcess) {
+  const OpenFileId first = Insert();
+  EXPECT_EQ(first, OpenFileId(0x1e));
+  EXPECT_EQ(Insert(), OpenFileId(0x2e));
+  ASSERT_TRUE(table_->Remove(first, kNode, Kind::kFile).ok());
+  EXPECT_EQ(Insert(), OpenFileId(uint64_t{1} << 32 | 0x1e));
+}
+
 TEST_F(OpenFileTableTest, IdOfAnotherNodeIsBad) {
   const OpenFileId id = Insert();
   EXPECT_EQ(table_->Get(id, kOtherNode).errno_value(), EBADF);

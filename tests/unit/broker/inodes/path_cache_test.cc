@@ -3,90 +3,18 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
-#include <sys/stat.h>
 
-#include <array>
 #include <optional>
 #include <thread>
 #include <vector>
 
-#include "broker/inodes/inode_table.h"
-#include "tests/unit/broker/open_descriptors.h"
+#include "tests/unit/broker/crowd_out.h"
+#include "tests/unit/broker/inodes/cached_inodes_fixture.h"
 
 namespace postern {
 namespace {
 
-class PathCacheTest : public testing::Test {
- protected:
-  void SetUp() override {
-    before_ = OpenDescriptors();
-    Start(1600);  // 100 for the cache.
-  }
-  void TearDown() override {
-    table_.reset();
-    EXPECT_EQ(OpenDescriptors(), before_);
-    EXPECT_EQ(budget_->cached(), 0u);
-    EXPECT_EQ(budget_->used(), 0u);
-  }
-
-  void Start(size_t descriptors) {
-    table_.reset();
-    budget_.emplace(descriptors);
-    budget_->SetCacheAside();
-    InodeParts root;
-    root.key.identity = {1, 1, 1};
-    root.type = S_IFDIR;
-    root.path.fd = Path();
-    table_.emplace(std::move(root), nullptr, &*budget_);
-  }
-  static UniqueFd Path() { return UniqueFd(open("/", O_PATH | O_CLOEXEC)); }
-
-  // A file of that number, and the how-manieth with it.
-  InodeRef Insert(uint64_t number, bool with_spare = true, uint8_t generation = 0) {
-    const std::array<std::byte, 9> bytes = HandleOf(number, generation);
-    InodeParts parts;
-    parts.key = {{1, number, 1}, FileHandleView{1, bytes}};
-    parts.type = S_IFREG;
-    if (with_spare) parts.spare = Path();
-    return *table_->InsertOrFind(std::move(parts));
-  }
-  // The same without a handle. The descriptor is that of the root directory, and so will be the
-  // handle that is asked for in the end. None if the table wants the handle.
-  InodeRef InsertWithoutHandle(uint64_t number, size_t handle_room = 128) {
-    InodeParts parts;
-    parts.key.identity = {1, number, 1};
-    parts.type = S_IFREG;
-    parts.spare = Path();
-    parts.handle_room = handle_room;
-    const InodeRef inode = *table_->InsertOrFindPinned(parts);
-    EXPECT_EQ(parts.spare.valid(), !inode) << "as it was";
-    return inode;
-  }
-  InodeRef FindByIdentity(uint64_t number) { return FindByIdentity(number, table_->Now()); }
-  InodeRef FindByIdentity(uint64_t number, InodeTable::Stamp before) {
-    return table_->FindAndCount({{1, number, 1}, std::nullopt}, S_IFREG, before);
-  }
-  InodeRef FindByHandle(uint64_t number) {
-    const std::array<std::byte, 9> bytes = HandleOf(number, 0);
-    return table_->FindAndCount({{1, number, 1}, FileHandleView{1, bytes}}, S_IFREG, table_->Now());
-  }
-  size_t CountCached(uint64_t first, uint64_t last) {
-    size_t count = 0;
-    for (uint64_t number = first; number <= last; ++number) count += FindByIdentity(number) ? 1 : 0;
-    return count;
-  }
-
-  std::set<std::string> before_;
-  std::optional<DescriptorBudget> budget_;
-  std::optional<InodeTable> table_;
-
- private:
-  static std::array<std::byte, 9> HandleOf(uint64_t number, uint8_t generation) {
-    std::array<std::byte, 9> bytes{std::byte{generation}};
-    for (size_t i = 0; i < 8; ++i) bytes[i + 1] = static_cast<std::byte>(number >> (8 * i));
-    return bytes;
-  }
-};
+using PathCacheTest = CachedInodesTest;
 
 TEST_F(PathCacheTest, InodeWithADescriptorIsFoundByItsIdentityAlone) {
   const InodeRef inode = Insert(7);
@@ -118,7 +46,7 @@ TEST_F(PathCacheTest, DescriptorAddedAfterTheStatSaysNothingOfWhatTheStatSaw) {
 
 TEST_F(PathCacheTest, SecondLookupBringsBackWhatWasDropped) {
   const InodeRef inode = Insert(7);
-  table_->DropPaths();
+  CrowdOut(*table_);
   EXPECT_EQ(budget_->cached(), 0u);
   EXPECT_EQ(table_->CachedPath(*inode), nullptr);
   const InodeTable::Stamp before = table_->Now();
@@ -169,7 +97,7 @@ TEST_F(PathCacheTest, InodeForgottenMeanwhileIsNotKept) {
 TEST_F(PathCacheTest, OperationInProgressKeepsItsDescriptor) {
   const InodeRef inode = Insert(7);
   const PathRef path = table_->GetWithPath(inode->id())->path;
-  table_->DropPaths();
+  CrowdOut(*table_);
   table_->Forget(inode->id(), 1);
   EXPECT_GE(fcntl(path->get(), F_GETFD), 0) << "closed under an operation";
 }
@@ -222,7 +150,7 @@ TEST_F(PathCacheTest, NothingSetAsideKeepsNothing) {
 // The file was deleted while it was known, and its number went to another one.
 TEST_F(PathCacheTest, FileThatGotTheNumberIsNotTakenForTheOldOne) {
   const InodeRef old = Insert(7);
-  table_->DropPaths();
+  CrowdOut(*table_);
   const InodeRef fresh = Insert(7, /*with_spare=*/true, /*generation=*/1);
   EXPECT_NE(fresh->id(), old->id());
   EXPECT_EQ(FindByIdentity(7)->id(), fresh->id());
@@ -247,13 +175,13 @@ TEST_F(PathCacheTest, HandleOfAnInodeWithoutOneIsTakenFromWhoHasIt) {
   const InodeRef inode = InsertWithoutHandle(7);
   EXPECT_EQ(Insert(7)->id(), inode->id());
   EXPECT_TRUE(inode->key().handle);
-  table_->DropPaths();
+  CrowdOut(*table_);
   EXPECT_EQ(FindByHandle(7)->id(), inode->id());
 }
 
 TEST_F(PathCacheTest, HandleIsAskedForBeforeTheDescriptorIsGivenUp) {
   const InodeRef inode = InsertWithoutHandle(7);
-  table_->DropPaths();
+  CrowdOut(*table_);
   EXPECT_EQ(table_->CachedPath(*inode), nullptr);
   FileHandle expected;
   ASSERT_TRUE(expected.Set(Path().get()).ok());
@@ -263,7 +191,7 @@ TEST_F(PathCacheTest, HandleIsAskedForBeforeTheDescriptorIsGivenUp) {
 
 TEST_F(PathCacheTest, InodeWhoseHandleDoesNotFitKeepsItsDescriptor) {
   const InodeRef inode = InsertWithoutHandle(7, /*handle_room=*/1);
-  table_->DropPaths();
+  CrowdOut(*table_);
   EXPECT_NE(table_->CachedPath(*inode), nullptr);
   for (uint64_t number = 100; number < 1100; ++number) Insert(number);
   EXPECT_NE(table_->CachedPath(*inode), nullptr);

@@ -55,7 +55,10 @@ TEST(OpenFilesTest, RemoveByAnotherNodeLeavesTheFile) {
 TEST(OpenFilesTest, IdsInOneShardAreToldApart) {
   OpenFiles files;
   EXPECT_TRUE(files.Insert(OpenFileId(1), OpenNull(), kNode, {}, {}).ok());
-  EXPECT_TRUE(files.Insert(OpenFileId(17), OpenNull(), kOtherNode, {}, {}).ok());
+  // One more than there are shards.
+  for (uint64_t id = 2; id <= 17; ++id) {
+    EXPECT_TRUE(files.Insert(OpenFileId(id), OpenNull(), kOtherNode, {}, {}).ok());
+  }
   EXPECT_TRUE(files.Find(OpenFileId(1), kNode).ok());
   EXPECT_TRUE(files.Find(OpenFileId(17), kOtherNode).ok());
   EXPECT_EQ(files.Find(OpenFileId(33), kNode).errno_value(), EBADF);
