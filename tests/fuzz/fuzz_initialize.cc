@@ -4,6 +4,6 @@
 // libFuzzer's. Keeps the daemon's lines out of the way: a hostile input is worth one each.
 extern "C" int LLVMFuzzerInitialize(int* /*argc*/, char*** argv) {
   postern::InitializeLogging((*argv)[0]);
-  postern::ConfigureLogging({.level = postern::LogLevel::kOff});
+  postern::ConfigureLogging({.level = postern::LogLevel::kOff, .share = {}});
   return 0;
 }

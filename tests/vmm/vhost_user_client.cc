@@ -81,7 +81,7 @@ ErrnoOrVoid VhostUserClient::SendRaw(std::span<const std::byte> bytes,
                                      std::span<const int> descriptors) {
   if (descriptors.size() > kMaxDescriptors) return Errno(E2BIG);
   while (!bytes.empty()) {
-    const ssize_t sent = SendMessage(socket_.get(), bytes, descriptors);
+    const ssize_t sent = vmm::SendMessage(socket_.get(), bytes, descriptors);
     if (sent < 0 && errno == EINTR) continue;
     if (sent < 0) return SocketError();
     bytes = bytes.subspan(static_cast<size_t>(sent));
