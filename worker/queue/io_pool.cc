@@ -38,12 +38,13 @@ IoPool::~IoPool() {
 
 void IoPool::Submit(PendingRequest& request) {
   MutexLock lock(mutex_);
-  waiting_.push_back({&request, {}});
+  waiting_.push_back({&request, nullptr});
 }
 
 void IoPool::Close(ClosingFile file) {
+  auto closing = std::make_unique<ClosingFile>(std::move(file));
   MutexLock lock(mutex_);
-  waiting_.push_back({nullptr, std::move(file)});
+  waiting_.push_back({nullptr, std::move(closing)});
 }
 
 void IoPool::Run() {

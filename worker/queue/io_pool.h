@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <deque>
+#include <memory>
 #include <thread>
 #include <vector>
 
@@ -36,9 +37,11 @@ class IoPool {
   void Close(ClosingFile file);
 
  private:
+  // One of the two. Small, because it waits for each request that would block; files whose closing
+  // may stall are rare.
   struct Work {
-    PendingRequest* request = nullptr;  // Or null, and `file` is to be closed.
-    ClosingFile file;
+    PendingRequest* request = nullptr;
+    std::unique_ptr<ClosingFile> file;
   };
 
   void Run();
