@@ -23,9 +23,10 @@ constexpr uint64_t MixBits(uint64_t value) {
   return value ^ value >> 32;
 }
 
-// The same of two numbers.
+// The same of two numbers. Those of which the second differs little come to different values.
 constexpr uint64_t MixBits(uint64_t first, uint64_t second) {
-  return MixBits(MixBits(first) + second);
+  constexpr uint64_t kRootOfTwo = 0x6a09e667f3bcc909;  // The fraction, times 2^64.
+  return MixBits(first * kRootOfTwo + second);
 }
 
 }  // namespace postern

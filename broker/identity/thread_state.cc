@@ -12,12 +12,4 @@ ErrnoOrVoid MakeThreadStateOwn(const ProcFd& proc_fd) {
   return CheckSyscall(fchdir(proc_fd.directory()));
 }
 
-ScopedUmask::ScopedUmask(bool wanted, mode_t mask) : set_(wanted) {
-  if (set_) umask(mask);  // Can't fail.
-}
-
-ScopedUmask::~ScopedUmask() {
-  if (set_) umask(0);
-}
-
 }  // namespace postern

@@ -2,8 +2,6 @@
 #ifndef POSTERN_BROKER_IDENTITY_THREAD_STATE_H_
 #define POSTERN_BROKER_IDENTITY_THREAD_STATE_H_
 
-#include <sys/types.h>
-
 #include "broker/inodes/reopen.h"
 #include "common/errno_or.h"
 
@@ -16,20 +14,6 @@ namespace postern {
 // unshare(2) and fchdir(2). An error is that of unshare(2), which some containers forbid, or of
 // fchdir(2).
 ErrnoOrVoid MakeThreadStateOwn(const ProcFd& proc_fd);
-
-// While it lives the calling thread has a guest's umask, so that the kernel applies it where the
-// parent directory has no default ACL. Precondition: MakeThreadStateOwn().
-class ScopedUmask {
- public:
-  // Does nothing if not `wanted`.
-  ScopedUmask(bool wanted, mode_t mask);
-  ScopedUmask(const ScopedUmask&) = delete;
-  ScopedUmask& operator=(const ScopedUmask&) = delete;
-  ~ScopedUmask();
-
- private:
-  const bool set_;
-};
 
 }  // namespace postern
 

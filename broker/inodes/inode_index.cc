@@ -58,7 +58,7 @@ void InodeIndex::GotHandle(Inode& inode) {
 void InodeIndex::Remove(Inode& inode) {
   if (!inode.listed_) return;
   inode.listed_ = false;
-  Erase(pinned_, inode);
+  if (inode.is_pinned()) Erase(pinned_, inode);
   if (inode.has_handle()) Erase(by_handle_, inode);
 }
 

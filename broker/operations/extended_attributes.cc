@@ -42,6 +42,11 @@ bool ServesAcls(const OperationContext& context) {
   return context.session.options.posix_acl && context.filesystem.options().posix_acl;
 }
 
+std::optional<mode_t> UmaskToApply(const OperationContext& context, uint32_t guest_umask) {
+  if (!ServesAcls(context)) return std::nullopt;
+  return guest_umask;
+}
+
 bool IsAclName(std::string_view name) {
   return name == XATTR_NAME_POSIX_ACL_ACCESS || name == XATTR_NAME_POSIX_ACL_DEFAULT;
 }

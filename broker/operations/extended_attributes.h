@@ -2,7 +2,11 @@
 #ifndef POSTERN_BROKER_OPERATIONS_EXTENDED_ATTRIBUTES_H_
 #define POSTERN_BROKER_OPERATIONS_EXTENDED_ATTRIBUTES_H_
 
+#include <sys/types.h>
+
 #include <cstddef>
+#include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -41,6 +45,10 @@ ErrnoOrVoid DropCapability(OperationContext& context, mode_t type, int fd);
 
 // Whether the names of ACLs mean something to this session.
 bool ServesAcls(const OperationContext& context);
+// The umask to make an object with, if the guest leaves that to this side: the kernel applies it
+// where the parent directory has no default ACL. Each thread has one of its own, and it is 0 in
+// between (MakeThreadStateOwn()).
+std::optional<mode_t> UmaskToApply(const OperationContext& context, uint32_t guest_umask);
 // system.posix_acl_access and system.posix_acl_default.
 bool IsAclName(std::string_view name);
 

@@ -4,13 +4,13 @@
 #include <unistd.h>
 
 #include "broker/identity/attributes.h"
-#include "broker/identity/thread_state.h"
 #include "broker/inodes/file_status.h"
 #include "broker/operations/caller.h"
 #include "broker/operations/extended_attributes.h"
 #include "broker/operations/lookup.h"
 #include "broker/operations/open_flags.h"
 #include "common/path_component.h"
+#include "common/scoped_umask.h"
 
 namespace postern::operations {
 namespace {
@@ -148,7 +148,7 @@ ErrnoOrVoid Create(OperationContext& context, const rpc::CreateRequest& request,
                            context.filesystem.budget().Take(DescriptorBudget::Kind::kInode));
   {
     POSTERN_ASSIGN_OR_RETURN(const ScopedCredentials guard, ActAs(context, request.credentials()));
-    const ScopedUmask mask(ServesAcls(context), request.umask());
+    const ScopedUmask mask(UmaskToApply(context, request.umask()));
     ErrnoOr<UniqueFd> made =
         OpenBeneath(parent.fd(), name, flags | O_CREAT | O_EXCL, request.mode() & 07777);
     if (!made.ok() && (made.error() != Errno(EEXIST) || (request.flags() & O_EXCL) != 0)) {
@@ -185,7 +185,7 @@ ErrnoOrVoid CreateTemporaryFile(OperationContext& context,
                            context.filesystem.budget().Take(DescriptorBudget::Kind::kInode));
   {
     POSTERN_ASSIGN_OR_RETURN(const ScopedCredentials guard, ActAs(context, request.credentials()));
-    const ScopedUmask mask(ServesAcls(context), request.umask());
+    const ScopedUmask mask(UmaskToApply(context, request.umask()));
     // "." of an O_PATH descriptor is the directory itself, or ENOTDIR. O_EXCL means here that the
     // file never gets a name.
     const int exclusive = static_cast<int>(request.flags() & O_EXCL);

@@ -9,12 +9,12 @@
 #include <unistd.h>
 
 #include "broker/identity/attributes.h"
-#include "broker/identity/thread_state.h"
 #include "broker/inodes/file_status.h"
 #include "broker/operations/caller.h"
 #include "broker/operations/extended_attributes.h"
 #include "broker/operations/lookup.h"
 #include "common/path_component.h"
+#include "common/scoped_umask.h"
 
 namespace postern::operations {
 namespace {
@@ -108,7 +108,7 @@ ErrnoOrVoid MakeNode(OperationContext& context, const rpc::MakeNodeRequest& requ
   POSTERN_ASSIGN_OR_RETURN(const PinnedInode parent, Pin(context, NodeId(request.parent())));
   {
     POSTERN_ASSIGN_OR_RETURN(const ScopedCredentials guard, ActAs(context, request.credentials()));
-    const ScopedUmask mask(ServesAcls(context), request.umask());
+    const ScopedUmask mask(UmaskToApply(context, request.umask()));
     POSTERN_RETURN_IF_ERROR(
         CheckSyscall(mknodat(parent.fd(), name.c_str(), request.mode() & (S_IFMT | kPermissionBits),
                              makedev(request.rdev_major(), request.rdev_minor()))));
@@ -123,7 +123,7 @@ ErrnoOrVoid MakeDirectory(OperationContext& context, const rpc::MakeDirectoryReq
   POSTERN_ASSIGN_OR_RETURN(const PinnedInode parent, Pin(context, NodeId(request.parent())));
   {
     POSTERN_ASSIGN_OR_RETURN(const ScopedCredentials guard, ActAs(context, request.credentials()));
-    const ScopedUmask mask(ServesAcls(context), request.umask());
+    const ScopedUmask mask(UmaskToApply(context, request.umask()));
     POSTERN_RETURN_IF_ERROR(
         CheckSyscall(mkdirat(parent.fd(), name.c_str(), request.mode() & kPermissionBits)));
   }

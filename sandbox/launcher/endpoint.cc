@@ -9,22 +9,12 @@
 
 #include <cstring>
 
+#include "common/scoped_umask.h"
+
 namespace postern {
 namespace {
 
 constexpr int kBacklog = 1;  // One front end; it may connect before we are ready.
-
-// Sets the umask for as long as it lives.
-class ScopedUmask {
- public:
-  explicit ScopedUmask(mode_t mask) : old_(umask(mask)) {}
-  ~ScopedUmask() { umask(old_); }
-  ScopedUmask(const ScopedUmask&) = delete;
-  ScopedUmask& operator=(const ScopedUmask&) = delete;
-
- private:
-  const mode_t old_;
-};
 
 absl::StatusOr<gid_t> FindGroup(const std::string& name) {
   errno = 0;

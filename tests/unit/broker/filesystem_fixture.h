@@ -18,7 +18,7 @@
 #include "broker/operations/filesystem.h"
 #include "broker/operations/operation_table.h"
 #include "proto/rpc.pb.h"
-#include "tests/unit/broker/open_descriptors.h"
+#include "tests/unit/open_descriptors.h"
 
 namespace postern {
 

@@ -104,6 +104,23 @@ inline rpc::Request Open(uint64_t node, uint32_t flags, bool kill_privileges = f
   return request;
 }
 
+inline rpc::Request OpenDirectory(uint64_t node) {
+  rpc::Request request;
+  request.mutable_open_directory()->set_node_id(node);
+  return request;
+}
+inline rpc::Request ReadDirectory(uint64_t node, uint64_t file, uint64_t offset, uint32_t budget,
+                                  bool with_entries) {
+  rpc::Request request;
+  rpc::ReadDirectoryRequest& read = *request.mutable_read_directory();
+  read.set_node_id(node);
+  read.set_open_file_id(file);
+  read.set_offset(offset);
+  read.set_budget(budget);
+  read.set_with_entries(with_entries);
+  return request;
+}
+
 inline rpc::Request Access(uint64_t node, uint32_t mask, const As& as = {}) {
   rpc::Request request;
   request.mutable_access()->set_node_id(node);

@@ -13,7 +13,7 @@
 #include <string>
 
 #include "broker/inodes/inode_table.h"
-#include "tests/unit/broker/open_descriptors.h"
+#include "tests/unit/open_descriptors.h"
 
 namespace postern {
 

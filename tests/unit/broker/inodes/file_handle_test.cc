@@ -356,15 +356,9 @@ TEST_F(FileHandleTest, InodeWithoutANameKeepsItsDescriptorAndItsNodeWhenItGetsOn
 
 TEST_F(FileHandleTest, ReaddirplusAndLookupAgree) {
   share_.Write("file");
-  rpc::Request request;
-  request.mutable_open_directory()->set_node_id(kRoot);
-  ASSERT_EQ(Run(request), 0);
+  ASSERT_EQ(Run(requests::OpenDirectory(kRoot)), 0);
   const uint64_t directory = reply_.opened().open_file_id();
-  request.mutable_read_directory()->set_node_id(kRoot);
-  request.mutable_read_directory()->set_open_file_id(directory);
-  request.mutable_read_directory()->set_budget(4096);
-  request.mutable_read_directory()->set_with_entries(true);
-  ASSERT_EQ(Run(request), 0);
+  ASSERT_EQ(Run(requests::ReadDirectory(kRoot, directory, 0, 4096, /*with_entries=*/true)), 0);
   uint64_t listed = 0;
   for (const auto& item : reply_.listing().items()) {
     if (item.name() == "file") listed = item.entry().node_id();

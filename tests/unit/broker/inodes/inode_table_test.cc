@@ -7,7 +7,7 @@
 #include <thread>
 #include <vector>
 
-#include "tests/unit/broker/open_descriptors.h"
+#include "tests/unit/open_descriptors.h"
 
 namespace postern {
 namespace {

@@ -9,6 +9,7 @@
 
 #include "common/rpc/channel.h"
 #include "tests/unit/broker/filesystem_fixture.h"
+#include "tests/unit/broker/requests.h"
 
 namespace postern {
 namespace {
@@ -37,24 +38,13 @@ std::vector<rpc::DirectoryListing::Item> ItemsOf(const rpc::DirectoryListing& li
 
 class DirectoryOperationsTest : public FilesystemTest {
  protected:
-  static rpc::Request OpenOf(uint64_t node) {
-    rpc::Request request;
-    request.mutable_open_directory()->set_node_id(node);
-    return request;
-  }
   uint64_t Open(uint64_t node = kRoot) {
-    EXPECT_EQ(Run(OpenOf(node)), 0);
+    EXPECT_EQ(Run(requests::OpenDirectory(node)), 0);
     return reply_.opened().open_file_id();
   }
   static rpc::Request ReadOf(uint64_t file, uint64_t offset, uint32_t budget,
                              bool with_entries = false) {
-    rpc::Request request;
-    request.mutable_read_directory()->set_node_id(kRoot);
-    request.mutable_read_directory()->set_open_file_id(file);
-    request.mutable_read_directory()->set_offset(offset);
-    request.mutable_read_directory()->set_budget(budget);
-    request.mutable_read_directory()->set_with_entries(with_entries);
-    return request;
+    return requests::ReadDirectory(kRoot, file, offset, budget, with_entries);
   }
   // All items, read in portions of `budget`. Each portion is checked against it.
   std::vector<rpc::DirectoryListing::Item> ReadAll(uint32_t budget, bool with_entries) {
@@ -193,8 +183,8 @@ TEST_F(DirectoryOperationsTest, OffsetBeyondOffTIsEinval) {
 TEST_F(DirectoryOperationsTest, OnlyDirectoriesAreOpened) {
   share_.Write("file");
   ASSERT_EQ(mkfifo(share_.Path("fifo").c_str(), 0600), 0);
-  EXPECT_EQ(Run(OpenOf(Lookup("file"))), ENOTDIR);
-  EXPECT_EQ(Run(OpenOf(Lookup("fifo"))), EBADF);
+  EXPECT_EQ(Run(requests::OpenDirectory(Lookup("file"))), ENOTDIR);
+  EXPECT_EQ(Run(requests::OpenDirectory(Lookup("fifo"))), EBADF);
   EXPECT_EQ(context_->reply_file, nullptr);
 }
 

@@ -4,6 +4,7 @@
 
 #include <thread>
 
+#include "common/scoped_umask.h"
 #include "tests/unit/broker/acl_bytes.h"
 #include "tests/unit/broker/filesystem_fixture.h"
 #include "tests/unit/broker/requests.h"
@@ -93,7 +94,7 @@ TEST_F(UmaskTest, DefaultAclLimitsTheModeThatIsAskedFor) {
 
 TEST_F(UmaskTest, BelongsToOneThread) {
   StartWithAcls(true);
-  const ScopedUmask mask(true, 0777);
+  const ScopedUmask mask(0777);
   mode_t other = 0;
   std::thread([&] {
     // A new thread shares with its maker until it has been given its own.

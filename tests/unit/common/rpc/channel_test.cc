@@ -1,6 +1,5 @@
 #include "common/rpc/channel.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
@@ -16,17 +15,10 @@
 
 #include "common/event_fd.h"
 #include "proto/config.pb.h"
+#include "tests/unit/open_descriptors.h"
 
 namespace postern {
 namespace {
-
-std::set<std::string> OpenDescriptors() {
-  std::set<std::string> names;
-  DIR* directory = opendir("/proc/self/fd");
-  while (const dirent* entry = readdir(directory)) names.insert(entry->d_name);
-  closedir(directory);
-  return names;
-}
 
 std::span<const std::byte> Bytes(std::string_view text) {
   return std::as_bytes(std::span(text.data(), text.size()));

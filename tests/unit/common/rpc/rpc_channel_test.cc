@@ -1,6 +1,5 @@
 #include "common/rpc/rpc_channel.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <poll.h>
@@ -16,19 +15,13 @@
 #include <string>
 #include <thread>
 
+#include "tests/unit/open_descriptors.h"
+
 namespace postern {
 namespace {
 
 using std::chrono::milliseconds;
 using Wait = Channel::Wait;
-
-std::set<std::string> OpenDescriptors() {
-  std::set<std::string> names;
-  DIR* directory = opendir("/proc/self/fd");
-  while (const dirent* entry = readdir(directory)) names.insert(entry->d_name);
-  closedir(directory);
-  return names;
-}
 
 // Every test ends with the descriptors that it began with.
 class RpcChannelTest : public testing::Test {

@@ -8,7 +8,7 @@
 #include <string>
 #include <utility>
 
-#include "tests/unit/worker/open_descriptors.h"
+#include "tests/unit/open_descriptors.h"
 
 namespace postern {
 namespace {

@@ -10,8 +10,8 @@
 #include <string>
 #include <utility>
 
+#include "tests/unit/open_descriptors.h"
 #include "tests/unit/worker/fuse_bytes.h"
-#include "tests/unit/worker/open_descriptors.h"
 #include "tests/unit/worker/queue/fake_broker.h"
 #include "worker/fuse/fuse_decode.h"
 

@@ -13,8 +13,8 @@
 #include <utility>
 #include <vector>
 
+#include "tests/unit/open_descriptors.h"
 #include "tests/unit/worker/memory_file.h"
-#include "tests/unit/worker/open_descriptors.h"
 #include "worker/fuse/file_operation.h"
 #include "worker/queue/file_io.h"
 

@@ -13,10 +13,10 @@
 #include <string>
 #include <utility>
 
+#include "tests/unit/open_descriptors.h"
 #include "tests/unit/worker/fuse_bytes.h"
 #include "tests/unit/worker/fuse_guest.h"
 #include "tests/unit/worker/memory_file.h"
-#include "tests/unit/worker/open_descriptors.h"
 #include "tests/unit/worker/queue/fake_broker.h"
 #include "worker/queue/fuse_queue.h"
 #include "worker/queue/io_pool.h"

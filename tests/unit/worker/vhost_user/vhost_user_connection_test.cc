@@ -7,7 +7,7 @@
 #include <thread>
 
 #include "common/event_fd.h"
-#include "tests/unit/worker/open_descriptors.h"
+#include "tests/unit/open_descriptors.h"
 #include "tests/unit/worker/vhost_user/front_end.h"
 
 namespace postern {

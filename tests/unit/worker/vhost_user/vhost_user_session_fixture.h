@@ -12,8 +12,8 @@
 #include <vector>
 
 #include "common/event_fd.h"
+#include "tests/unit/open_descriptors.h"
 #include "tests/unit/worker/guest_memory.h"
-#include "tests/unit/worker/open_descriptors.h"
 #include "tests/unit/worker/ring_driver.h"
 #include "tests/unit/worker/vhost_user/fake_device.h"
 #include "tests/unit/worker/vhost_user/front_end.h"

@@ -10,8 +10,8 @@
 #include <string>
 
 #include "common/unique_fd.h"
+#include "tests/unit/open_descriptors.h"
 #include "tests/unit/worker/guest_memory.h"
-#include "tests/unit/worker/open_descriptors.h"
 
 namespace postern {
 namespace {

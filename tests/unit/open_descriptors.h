@@ -1,6 +1,6 @@
-// Which descriptors this process has open, to find leaks.
-#ifndef POSTERN_TESTS_UNIT_WORKER_OPEN_DESCRIPTORS_H_
-#define POSTERN_TESTS_UNIT_WORKER_OPEN_DESCRIPTORS_H_
+// For tests that must end with the descriptors that they began with.
+#ifndef POSTERN_TESTS_UNIT_OPEN_DESCRIPTORS_H_
+#define POSTERN_TESTS_UNIT_OPEN_DESCRIPTORS_H_
 
 #include <dirent.h>
 
@@ -19,4 +19,4 @@ inline std::set<std::string> OpenDescriptors() {
 
 }  // namespace postern
 
-#endif  // POSTERN_TESTS_UNIT_WORKER_OPEN_DESCRIPTORS_H_
+#endif  // POSTERN_TESTS_UNIT_OPEN_DESCRIPTORS_H_
