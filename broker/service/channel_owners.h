@@ -19,8 +19,7 @@ namespace postern {
 //     receives doesn't block, and if it stands still it is for want of a processor.
 // (2) At work: from BeginWork() to EndWork() the channel may be taken away. EndWork() says whether
 //     it was.
-// (3) Nothing is missed: who gives a channel up, by Release() or by a ReleaseIfStuck() that says
-// so,
+// (3) Nothing is missed: who gives a channel up, by Release() or by a ReleaseIfStuck() that did so,
 //     has it watched after that, and has a thread told if there is a message already. A thread that
 //     is told of a message and finds the channel owned may leave it: its owner looks again before
 //     it gives the channel up, or after.
