@@ -38,24 +38,6 @@ rpc::Request Lookup(uint64_t parent, const std::string& name) {
   return request;
 }
 
-rpc::Request OpenDirectory(uint64_t node) {
-  rpc::Request request;
-  request.mutable_open_directory()->set_node_id(node);
-  return request;
-}
-
-rpc::Request ReadDirectory(uint64_t node, uint64_t directory, uint64_t offset, uint32_t budget,
-                           bool with_entries) {
-  rpc::Request request;
-  rpc::ReadDirectoryRequest& read = *request.mutable_read_directory();
-  read.set_node_id(node);
-  read.set_open_file_id(directory);
-  read.set_offset(offset);
-  read.set_budget(budget);
-  read.set_with_entries(with_entries);
-  return request;
-}
-
 rpc::Request Forget(uint64_t node, uint64_t count) {
   rpc::Request request;
   rpc::ForgetRequest::Item& item = *request.mutable_forget()->add_items();

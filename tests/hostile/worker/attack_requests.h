@@ -20,9 +20,6 @@ rpc::Request WithId(rpc::Request request, uint64_t id);
 rpc::Request Initialize();
 rpc::Request Reset();
 rpc::Request Lookup(uint64_t parent, const std::string& name);
-rpc::Request OpenDirectory(uint64_t node);
-rpc::Request ReadDirectory(uint64_t node, uint64_t directory, uint64_t offset, uint32_t budget,
-                           bool with_entries = false);
 rpc::Request Forget(uint64_t node, uint64_t count);
 rpc::Request Unlink(uint64_t parent, const std::string& name);
 rpc::Request RemoveDirectory(uint64_t parent, const std::string& name);

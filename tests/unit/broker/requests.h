@@ -110,7 +110,7 @@ inline rpc::Request OpenDirectory(uint64_t node) {
   return request;
 }
 inline rpc::Request ReadDirectory(uint64_t node, uint64_t file, uint64_t offset, uint32_t budget,
-                                  bool with_entries) {
+                                  bool with_entries = false) {
   rpc::Request request;
   rpc::ReadDirectoryRequest& read = *request.mutable_read_directory();
   read.set_node_id(node);
