@@ -20,6 +20,7 @@ size_t InodeIndex::Hash::operator()(const InodeIdentity& identity) const {
 }
 
 Inode* InodeIndex::FindPinned(const InodeIdentity& identity) const {
+  if (pinned_.empty()) return nullptr;  // Spares the hash where all are known by their handles.
   const auto found = pinned_.find(identity);
   return found == pinned_.end() ? nullptr : *found;
 }

@@ -71,7 +71,7 @@ class InodeIndex {
   struct SameHandle {
     using is_transparent = void;
     bool operator()(const Inode* inode, const InodeKey& key) const { return inode->key() == key; }
-    bool operator()(const Inode* a, const Inode* b) const { return a->key() == b->key(); }
+    bool operator()(const Inode* a, const Inode* b) const { return a == b || a->key() == b->key(); }
     bool operator()(const Inode* inode, const InodeIdentity& identity) const {
       return inode->identity() == identity;
     }
