@@ -33,7 +33,7 @@ void EncodeBatch(benchmark::State& state) {
   for (auto _ : state) {
     batch.Clear();
     FillBatch(batch, state.range(0));
-    const size_t size = batch.ByteSizeLong();
+    size_t size = batch.ByteSizeLong();
     // Safe because bytes may be seen as characters.
     batch.SerializeWithCachedSizesToArray(reinterpret_cast<uint8_t*>(bytes.data()));
     benchmark::DoNotOptimize(size);
