@@ -4,11 +4,15 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <chrono>
 #include <csignal>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <optional>
+#include <thread>
 
 #include "sandbox/launcher/cgroups.h"
 #include "tests/integration/launcher/launcher_fixture.h"
@@ -48,8 +52,18 @@ class CgroupTest : public LauncherTest {
     if (cgroup_.empty()) return;
     daemon().Signal(SIGKILL);
     daemon().WaitForExit();
-    ExpectNothingLeft();  // Only an empty group can be removed.
-    EXPECT_EQ(rmdir(cgroup_.c_str()), 0);
+    ExpectNothingLeft();
+    EXPECT_TRUE(RemoveGroup()) << std::strerror(errno);
+  }
+
+  // Only an empty group can be removed. A process leaves its group a moment after its end was told.
+  bool RemoveGroup() {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (rmdir(cgroup_.c_str()) < 0) {
+      if (errno != EBUSY || std::chrono::steady_clock::now() > deadline) return false;
+      std::this_thread::yield();
+    }
+    return true;
   }
 
   std::string cgroup_;
