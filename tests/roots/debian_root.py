@@ -15,7 +15,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 SOURCE = HERE.parents[1]
-CLONE = "/root/postern"
+CLONE = "/srv/postern"
 SCRIPTS = Path("/usr/share/debootstrap/scripts")
 HOST_NAME = "postern-test"
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
