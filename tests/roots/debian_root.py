@@ -57,8 +57,6 @@ class DebianRoot:
         self.suite = suite
         self.cpu_seconds = 0.0  # of all that has run so far
         self._say = say
-        self._process: subprocess.Popen[str] | None = None
-        self._stopped = False
 
     def __enter__(self) -> "DebianRoot":
         # Not /tmp, which may be memory: a root with all that is built in it takes some 6 GB.
@@ -94,21 +92,11 @@ class DebianRoot:
         if status != 0:
             raise RootError(f"{self.suite}: expected '{' '.join(command)}' to succeed, it ended with status {status}")
 
-    def stop(self) -> None:
-        """From another thread: ends what runs and refuses what comes, so that the thread at work ends."""
-        self._stopped = True
-        if self._process is not None:
-            end(self._process)
-
     def _start(self, *command: str, env: dict[str, str] | None = None) -> int:
-        if self._stopped:
-            raise RootError(f"{self.suite}: stopped")
         output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT} if self._say else {}
-        process = self._process = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, text=True,
-                                                   errors="replace", **output)
+        process = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, text=True, errors="replace",
+                                   **output)
         try:
-            if self._stopped:  # between the look above and the start
-                end(process)
             for line in process.stdout or ():
                 self._say(line.rstrip("\n"))
             self._wait(process)
@@ -117,13 +105,10 @@ class DebianRoot:
                 end(process)
                 self._wait(process)
             raise
-        if self._stopped:
-            raise RootError(f"{self.suite}: stopped")
         return process.returncode
 
     def _wait(self, process: subprocess.Popen[str]) -> None:
         _, status, usage = os.wait4(process.pid, 0)
-        self._process = None
         process.returncode = os.waitstatus_to_exitcode(status)
         self.cpu_seconds += usage.ru_utime + usage.ru_stime
 
