@@ -1,11 +1,17 @@
 // Tells ThreadSanitizer of absl::Mutex. The distribution's abseil isn't built for it, so that it
 // sees neither locks nor unlocks there and takes each access that a Mutex guards for a race. In
 // builds for ThreadSanitizer only; these definitions come before the library's, and call them.
+#include <absl/base/config.h>
 #include <absl/synchronization/mutex.h>
 #include <dlfcn.h>
 
 #include <cstdlib>
 #include <cstring>
+
+// Newer headers define some of them inline, above functions that are nobody's business.
+#if defined(ABSL_LTS_RELEASE_VERSION) && ABSL_LTS_RELEASE_VERSION >= 20240116
+#error "ThreadSanitizer needs an abseil from before 2024 here, as Debian 12 has it"
+#endif
 
 extern "C" {
 // ThreadSanitizer's run-time library (sanitizer/tsan_interface.h, and the older annotations).
