@@ -35,6 +35,16 @@ absl::Status LookUpMany(Session& session, uint64_t count) {
   return absl::OkStatus();
 }
 
+Place PlaceOf(const Settings& settings) {
+  const auto placement = [&settings] {
+    if (settings.daemon_cpu < 0 && settings.front_end_cpu < 0) return Place::Placement::kFree;
+    if (settings.daemon_cpu == settings.front_end_cpu) return Place::Placement::kOneCpu;
+    return settings.daemon_cpu < 0 || settings.front_end_cpu < 0 ? Place::Placement::kOther
+                                                                 : Place::Placement::kApart;
+  };
+  return {placement(), settings.neighbours > 0};
+}
+
 bool NeedsAttributes(const Workload& workload) { return workload.needs_attributes; }
 
 std::string FilesystemName(const std::string& path) {
@@ -78,6 +88,9 @@ absl::StatusOr<Report> Benchmark::Run() {
   const uint64_t many = std::max(settings_.known_inodes, settings_.memory_inodes);
   if (auto status = PrepareManyFiles(share_, many); !status.ok()) return status;
   MakeRows();
+  if (auto status = neighbours_.Start(settings_.neighbours, settings_.daemon_cpu); !status.ok()) {
+    return status;
+  }
   if (auto status = RunRounds(); !status.ok()) return status;
   for (const Daemon& daemon : settings_.daemons) {
     if (auto status = MeasureMemory(daemon); !status.ok()) return status;
@@ -91,6 +104,7 @@ absl::StatusOr<Report> Benchmark::Run() {
 void Benchmark::MakeRows() {
   report_.baselines = settings_.baselines;
   report_.machine = DescribeMachine();
+  report_.place = PlaceOf(settings_);
   getloadavg(&report_.load, 1);
   report_.filesystem =
       absl::StrFormat("%s, %d rounds of %d ms, %d inodes known before", FilesystemName(share_),

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/bench/neighbours.h"
 #include "tests/bench/report.h"
 #include "tests/bench/session.h"
 #include "tests/bench/settings.h"
@@ -52,6 +53,7 @@ class Benchmark {
   const vmm::TempDirectory scratch_;
   const std::string share_;
   std::vector<Workload> workloads_;
+  Neighbours neighbours_;
   Report report_;
 };
 

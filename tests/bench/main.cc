@@ -31,7 +31,7 @@ void AddOptions(CLI::App& app, Settings& settings, std::vector<std::string>& dae
                  "ratios are the first one's");
   app.add_option("--baseline", settings.baselines, "Names of daemons: the better one is 1.0");
   app.add_flag("--targets", settings.targets,
-               "Say where the first one misses what it should reach");
+               "Say what the first one should reach there, and where it misses that");
   app.add_flag("--list", settings.list, "Print the names of the workloads, and nothing else");
   app.add_option("--workloads", settings.filter, "Those whose names match this expression");
   app.add_option("--depth", settings.depths, "Operations in flight on each queue")
@@ -61,6 +61,10 @@ void AddOptions(CLI::App& app, Settings& settings, std::vector<std::string>& dae
       ->capture_default_str();
   app.add_option("--front-end-cpu", settings.front_end_cpu, "CPU of the front end; -1: any")
       ->capture_default_str();
+  app.add_option("--neighbours", settings.neighbours,
+                 "Busy processes beside them, on the daemon's CPU")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
   app.add_flag("--front-end-polls", settings.front_end_polls,
                "The front end looks at its rings all the time, instead of sleeping until it is "
                "notified as a guest does");

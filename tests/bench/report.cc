@@ -87,6 +87,12 @@ std::optional<double> CpuRatio(const Row& row, const std::vector<std::string>& b
   return MedianRatio(row.contenders[0], *best, &Measurement::cpu_microseconds);
 }
 
+std::optional<double> TailRatio(const Row& row, const std::vector<std::string>& baselines) {
+  const Contender* best = BestBaseline(row, baselines);
+  if (best == nullptr) return std::nullopt;
+  return MedianRatio(row.contenders[0], *best, &Measurement::p99_microseconds);
+}
+
 std::optional<double> MemoryRatio(const Report& report) {
   std::optional<uint64_t> best;
   for (const MemoryRow& row : report.memory) {
@@ -118,7 +124,8 @@ std::vector<Scaling> ScalingOf(const Report& report) {
 }
 
 void PrintTable(const Report& report) {
-  std::printf("%s; %s\n", report.machine.c_str(), report.filesystem.c_str());
+  std::printf("%s; %s; %s\n", report.machine.c_str(), report.filesystem.c_str(),
+              Describe(report.place).c_str());
   if (report.load >= kBusyLoad) {
     std::printf("the machine was busy (load average %.1f): the rates mean little\n", report.load);
   }
@@ -128,19 +135,20 @@ void PrintTable(const Report& report) {
                 absl::StrJoin(report.baselines, ", ").c_str());
   }
   if (!report.rows.empty())
-    std::printf("\n%-24s %5s %6s  %-18s %18s %9s %9s %8s %6s %6s %6s\n", "workload", "depth",
-                "queues", "", "rate", "p50 us", "p99 us", "CPU us", "front", "ratio", "CPU");
+    std::printf("\n%-24s %5s %6s  %-18s %18s %9s %9s %8s %6s %6s %6s %6s\n", "workload", "depth",
+                "queues", "", "rate", "p50 us", "p99 us", "CPU us", "front", "ratio", "CPU", "p99");
   for (const Row& row : report.rows) {
     bool first = true;
     for (const Contender& contender : row.contenders) {
       if (contender.series.empty()) continue;
       const Measurement median = Median(contender.series);
-      std::printf("%-24s %5zu %6zu  %-18s %18s %9.1f %9.1f %8.2f %5.0f%% %6s %6s\n",
+      std::printf("%-24s %5zu %6zu  %-18s %18s %9.1f %9.1f %8.2f %5.0f%% %6s %6s %6s\n",
                   first ? row.workload.c_str() : "", row.depth, row.queues, contender.name.c_str(),
                   Rate(row, median).c_str(), median.p50_microseconds, median.p99_microseconds,
                   median.cpu_microseconds, median.front_end_percent,
                   first ? Ratio(RateRatio(row, report.baselines)).c_str() : "",
-                  first ? Ratio(CpuRatio(row, report.baselines)).c_str() : "");
+                  first ? Ratio(CpuRatio(row, report.baselines)).c_str() : "",
+                  first ? Ratio(TailRatio(row, report.baselines)).c_str() : "");
       first = false;
     }
   }
@@ -217,6 +225,9 @@ bool WriteJson(const Report& report, const std::string& path) {
       if (const auto ratio = CpuRatio(row, report.baselines); first && ratio) {
         rows.back()["cpu_ratio"] = *ratio;
       }
+      if (const auto ratio = TailRatio(row, report.baselines); first && ratio) {
+        rows.back()["p99_ratio"] = *ratio;
+      }
     }
   }
   nlohmann::json memory = nlohmann::json::array();
@@ -233,6 +244,7 @@ bool WriteJson(const Report& report, const std::string& path) {
   }
   std::ofstream file(path);
   file << nlohmann::json{{"machine", report.machine},
+                         {"place", Describe(report.place)},
                          {"load", report.load},
                          {"notes", report.notes},
                          {"filesystem", report.filesystem},
@@ -246,6 +258,23 @@ bool WriteJson(const Report& report, const std::string& path) {
        << "\n";
   file.close();
   return static_cast<bool>(file);
+}
+
+std::string Describe(const Place& place) {
+  const char* const placement = [&place] {
+    switch (place.placement) {
+      case Place::Placement::kApart:
+        return "apart";
+      case Place::Placement::kFree:
+        return "free";
+      case Place::Placement::kOneCpu:
+        return "one CPU";
+      case Place::Placement::kOther:
+        break;
+    }
+    return "some other placement";
+  }();
+  return absl::StrFormat("%s, %s", placement, place.crowded ? "crowded" : "quiet");
 }
 
 std::string DescribeMachine() {

@@ -38,10 +38,25 @@ struct IdleRow {
   double cpu_percent = 0;  // Of one CPU.
 };
 
+// Where front end and daemon run.
+struct Place {
+  enum class Placement {
+    kApart,   // On a CPU each.
+    kFree,    // Where the scheduler puts them.
+    kOneCpu,  // Both on the same.
+    kOther,
+  };
+  Placement placement = Placement::kOther;
+  bool crowded = false;  // With busy neighbours.
+
+  bool operator==(const Place&) const = default;
+};
+
 struct Report {
   std::string filesystem;
   std::string machine;  // Processor and kernel.
-  double load = 0;      // Other processes that wanted to run before (the load average).
+  Place place;
+  double load = 0;  // Other processes that wanted to run before (the load average).
   std::vector<std::string> baselines;
   std::vector<Row> rows;
   std::vector<MemoryRow> memory;
@@ -54,6 +69,9 @@ struct Report {
 std::optional<double> RateRatio(const Row& row, const std::vector<std::string>& baselines);
 // CPU time per unit, likewise; below 1 is better for the first.
 std::optional<double> CpuRatio(const Row& row, const std::vector<std::string>& baselines);
+
+// The 99th percentile of the latency, likewise.
+std::optional<double> TailRatio(const Row& row, const std::vector<std::string>& baselines);
 
 // Memory of the first contender by that of the better of the baselines, likewise.
 std::optional<double> MemoryRatio(const Report& report);
@@ -72,6 +90,9 @@ std::vector<Scaling> ScalingOf(const Report& report);
 void PrintTable(const Report& report);
 // Every run of every contender. False if the file can't be written.
 bool WriteJson(const Report& report, const std::string& path);
+
+// "one CPU, crowded"
+std::string Describe(const Place& place);
 
 // The processor and the kernel of this machine.
 std::string DescribeMachine();

@@ -32,6 +32,7 @@ struct Settings {
   int milliseconds = 500;
   int daemon_cpu = 1;
   int front_end_cpu = 0;
+  int neighbours = 0;  // Other processes that compute, on the daemon's CPU.
   bool front_end_polls = false;
 };
 

@@ -109,7 +109,8 @@ Row RowOf(const std::string& workload, size_t depth, double ours, double theirs)
 TEST(TargetsTest, RateBelowTheTargetIsMissed) {
   Report report;
   report.baselines = {"theirs"};
-  report.rows = {RowOf("getattr", 1, 10, 10), RowOf("getattr", 32, 14, 10)};
+  report.place = {Place::Placement::kApart, /*crowded=*/false};
+  report.rows = {RowOf("getattr", 1, 15, 10), RowOf("getattr", 32, 12, 10)};
   const std::vector<Verdict> verdicts = Judge(report);
   ASSERT_EQ(verdicts.size(), 2u);
   EXPECT_TRUE(verdicts[0].met());
@@ -117,8 +118,21 @@ TEST(TargetsTest, RateBelowTheTargetIsMissed) {
   EXPECT_EQ(verdicts[1].what, "getattr, depth 32: rate");
 }
 
+TEST(TargetsTest, EachPlaceHasItsOwn) {
+  Report report;
+  report.baselines = {"theirs"};
+  report.place = {Place::Placement::kFree, /*crowded=*/false};
+  report.rows = {RowOf("getattr", 1, 10, 10)};
+  ASSERT_EQ(Judge(report).size(), 1u);
+  EXPECT_FALSE(Judge(report)[0].met());
+  report.place.crowded = true;
+  ASSERT_EQ(Judge(report).size(), 1u);
+  EXPECT_TRUE(Judge(report)[0].met());
+}
+
 TEST(TargetsTest, WithoutBaselineNothingIsJudged) {
   Report report;
+  report.place = {Place::Placement::kApart, /*crowded=*/false};
   report.rows = {RowOf("getattr", 1, 10, 10)};
   EXPECT_THAT(Judge(report), IsEmpty());
 }

@@ -304,7 +304,8 @@ std::string Model::KeyOf(const World& world) {
   std::vector<ChannelOwners::Claim> ranks = {0, 1};
   ranks.insert(ranks.end(), claims.begin(), claims.end());
   std::ranges::sort(ranks);
-  ranks.erase(std::ranges::unique(ranks).begin(), ranks.end());
+  ranks.erase(std::unique(ranks.begin(), ranks.end()),
+              ranks.end());  // clang 14 has no ranges for it
   std::string key;
   const auto add = [&key](auto value) { key.push_back(static_cast<char>(value)); };
   for (const ChannelOwners::Claim claim : claims)
