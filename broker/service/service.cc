@@ -11,14 +11,11 @@
 #include "broker/service/batch_runner.h"
 #include "common/logging.h"
 #include "common/rpc/peer_waiting.h"
+#include "common/short_slices.h"
 #include "common/warm_up.h"
 
 namespace postern {
 namespace {
-
-// So long a thread waits for the next message of the channel that it has served; then for that of
-// any. The kernel rounds it up to its tick.
-constexpr std::chrono::milliseconds kLingerTime{1};
 
 // A message that takes so long, or up to twice that, holds up its channel no more.
 constexpr absl::Duration kStuckTime = absl::Milliseconds(5);
@@ -70,7 +67,6 @@ absl::Status BrokerService::Start() {
     if (setsockopt(channel.fd(), SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout)) < 0) {
       return failed("setsockopt(SO_SNDTIMEO)", Errno::Last());
     }
-    channel.SetReceiveTimeout(kLingerTime);
     // Edge-triggered: each ring is told of once, to one thread, and needs no read(2).
     if (added.ok()) added = AddEvent(channel.doorbell().fd(), EPOLLIN | EPOLLET, number);
   }
@@ -81,6 +77,7 @@ absl::Status BrokerService::Start() {
     threads_.emplace_back([this, &started, &failure] {
       const ErrnoOrVoid own = MakeThreadStateOwn(filesystem_.proc_fd());
       if (!own.ok()) failure = own.errno_value();
+      AskForShortSlices();
       WarmUpThread();
       started.DecrementCount();
       Run();
@@ -146,14 +143,13 @@ void BrokerService::Run() {
 }
 
 void BrokerService::ServeLink(size_t number, ThreadState& thread) {
-  // The event that led here is one of a message, or of the end.
-  Channel::Wait wait = Channel::Wait::kDontBlock;
   int messages = 0;
   while (!failed_) {
-    switch (ReceiveBatch(number, thread, wait)) {
+    switch (ReceiveBatch(number, thread)) {
       case Received::kBatch:
         thread.waiting.Busy();
-        wait = Channel::Wait::kDontBlock;
+        // The first message is what the thread was woken for.
+        if (messages == 0) thread.waiting.FollowPeer(links_[number]->channel);
         if (!RunBatch(number, thread)) return;
         if (owners_.IsTurnOver(++messages)) {
           owners_.Release(number);
@@ -161,23 +157,18 @@ void BrokerService::ServeLink(size_t number, ThreadState& thread) {
         }
         break;
       case Received::kNothing:
-        if (wait == Channel::Wait::kBlock) {
-          owners_.Release(number);
-          return Watch(number);
-        }
-        if (!thread.waiting.AgainForPeer(links_[number]->channel)) wait = Channel::Wait::kBlock;
-        break;
+        if (thread.waiting.AgainForPeer(links_[number]->channel)) break;
+        owners_.Release(number);
+        return Watch(number);
       case Received::kEnd:
         return;
     }
   }
 }
 
-BrokerService::Received BrokerService::ReceiveBatch(size_t number, ThreadState& thread,
-                                                    Channel::Wait wait) {
+BrokerService::Received BrokerService::ReceiveBatch(size_t number, ThreadState& thread) {
   // No request brings a descriptor.
-  const ErrnoOr<ReceivedMessage> received =
-      links_[number]->channel.Receive(/*max_descriptors=*/0, wait);
+  const ErrnoOr<ReceivedMessage> received = links_[number]->channel.Receive(/*max_descriptors=*/0);
   if (received.errno_value() == EAGAIN) return Received::kNothing;
   if (received.errno_value() == ECONNRESET) return Received::kEnd;
   const char* const wrong =

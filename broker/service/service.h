@@ -77,7 +77,7 @@ class BrokerService {
   void ServeLink(size_t number, ThreadState& thread);
   enum class Received { kBatch, kNothing, kEnd };
   // Receives one message into thread.runner.
-  Received ReceiveBatch(size_t number, ThreadState& thread, Channel::Wait wait);
+  Received ReceiveBatch(size_t number, ThreadState& thread);
   // Runs the batch that is there. False if the link isn't the calling thread's any more.
   bool RunBatch(size_t number, ThreadState& thread);
   // A link that nobody owns any more: any thread is told of its next message.

@@ -1,7 +1,5 @@
 #include "common/rpc/adaptive_poll.h"
 
-#include <sched.h>
-
 #include <algorithm>
 
 namespace postern {
@@ -11,26 +9,8 @@ constexpr int kMaxPause = 1024;
 
 }  // namespace
 
-void AdaptivePoll::Busy() {
-  if (!idle_) return;
-  idle_ = false;
-  if (budget_.count() > 0) Learn(Clock::now() - idle_since_);
-}
-
-bool AdaptivePoll::Again(std::chrono::nanoseconds patience) {
-  if (budget_.count() == 0) return false;
-  const Clock::time_point now = Clock::now();
-  if (!idle_) {
-    idle_ = true;
-    idle_since_ = now;
-  }
-  const std::chrono::nanoseconds idle = now - idle_since_;
-  if (idle >= window_) return false;
-  if (idle >= patience) sched_yield();
-  return true;
-}
-
 void AdaptivePoll::Learn(std::chrono::nanoseconds gap) {
+  if (budget_.count() == 0) return;
   if (gap <= window_) {  // It came while we looked.
     next_pause_ = 1;
     return;

@@ -1,12 +1,7 @@
 #include "common/rpc/message_ring.h"
 
-#include <linux/futex.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstring>
-#include <ctime>
 
 #include "common/rpc/processor.h"
 
@@ -21,12 +16,6 @@ using Size = uint64_t;
 
 constexpr uint64_t RoundedUp(uint64_t bytes) {
   return (bytes + sizeof(Size) - 1) / sizeof(Size) * sizeof(Size);
-}
-
-uint32_t* FutexWord(MessageRingMemory& memory) {
-  // Safe because a lock-free atomic of an integer is laid out as that (and libstdc++ relies on it
-  // for the same purpose).
-  return reinterpret_cast<uint32_t*>(&memory.waiting);
 }
 
 }  // namespace
@@ -67,24 +56,15 @@ void MessageRingWriter::CountSocketMessage() {
   memory_->socket_sent.store(++socket_sent_, std::memory_order_release);
 }
 
-MessageRingWriter::Wake MessageRingWriter::WakeReader() {
+bool MessageRingWriter::WakesReader() {
   // We write a message and then look whether the reader sleeps, it says that it sleeps and then
   // looks for a message: without a full fence on both sides each may miss the other.
   std::atomic_thread_fence(std::memory_order_seq_cst);
-  if (memory_->waiting.load(std::memory_order_relaxed) == MessageRingMemory::kAwake) {
-    return Wake::kNothing;
-  }
-  // In one step: a reader that stops waiting in the futex and waits for the doorbell in between
-  // would never be rung for.
-  switch (memory_->waiting.exchange(MessageRingMemory::kAwake, std::memory_order_relaxed)) {
-    case MessageRingMemory::kAwake:
-      return Wake::kNothing;
-    case MessageRingMemory::kInFutex:
-      syscall(SYS_futex, FutexWord(*memory_), FUTEX_WAKE, 1, nullptr, nullptr, 0);
-      return Wake::kNothing;
-    default:
-      return Wake::kDoorbell;
-  }
+  if (memory_->waiting.load(std::memory_order_relaxed) == 0) return false;
+  const std::chrono::nanoseconds now = std::chrono::steady_clock::now().time_since_epoch();
+  memory_->woken_at.store(now.count(), std::memory_order_relaxed);
+  // In one step: two threads of the writer's process, one after the other, ring once.
+  return memory_->waiting.exchange(0, std::memory_order_relaxed) != 0;
 }
 
 ErrnoOr<size_t> MessageRingReader::Read(std::span<std::byte> to) {
@@ -133,20 +113,8 @@ bool MessageRingReader::MayHaveMessage() const {
          SocketIsNext();
 }
 
-void MessageRingReader::WaitForMessage(std::chrono::nanoseconds limit) {
-  memory_->waiting.store(MessageRingMemory::kInFutex, std::memory_order_relaxed);
-  std::atomic_thread_fence(std::memory_order_seq_cst);
-  if (!MayHaveMessage()) {
-    const timespec timeout{.tv_sec = limit.count() / 1'000'000'000,
-                           .tv_nsec = limit.count() % 1'000'000'000};
-    syscall(SYS_futex, FutexWord(*memory_), FUTEX_WAIT, MessageRingMemory::kInFutex, &timeout,
-            nullptr, 0);
-  }
-  Awake();
-}
-
 bool MessageRingReader::PrepareToSleep() {
-  memory_->waiting.store(MessageRingMemory::kForDoorbell, std::memory_order_relaxed);
+  memory_->waiting.store(1, std::memory_order_relaxed);
   std::atomic_thread_fence(std::memory_order_seq_cst);
   return !MayHaveMessage();
 }

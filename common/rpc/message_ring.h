@@ -17,18 +17,14 @@ namespace postern {
 struct MessageRingMemory {
   static constexpr size_t kDataBytes = size_t{64} << 10;  // A power of two.
 
-  // How the reader waits.
-  enum Waiting : uint32_t {
-    kAwake = 0,
-    kInFutex = 1,     // In WaitForMessage(): woken by futex(2) on this word.
-    kForDoorbell = 2  // Elsewhere: woken by its doorbell.
-  };
-
   // Free-running, in bytes. Each on a cache line of its own, because each has one writer.
   alignas(64) std::atomic<uint64_t> written;
   // Where the writer ran when it last wrote or sent something (CurrentProcessor()): a hint.
   std::atomic<uint32_t> writer_processor;
+  // When it last woke the reader, in nanoseconds of the steady clock: a hint.
+  std::atomic<int64_t> woken_at;
   alignas(64) std::atomic<uint64_t> read;
+  // Whether the reader wants its doorbell rung: 0 or 1.
   alignas(64) std::atomic<uint32_t> waiting;
   // Messages that went over the socket instead, as sent and as received.
   alignas(64) std::atomic<uint64_t> socket_sent;
@@ -52,10 +48,8 @@ class MessageRingWriter {
   // Counts one that was sent over the socket.
   void CountSocketMessage();
 
-  // What is to be done for the reader to see what was written.
-  enum class Wake { kNothing, kDoorbell };
-  // Wakes a reader in WaitForMessage() itself.
-  Wake WakeReader();
+  // Whether the reader's doorbell is to be rung for it to see what was written.
+  bool WakesReader();
 
  private:
   void CopyIn(uint64_t position, std::span<const std::byte> bytes);
@@ -86,13 +80,17 @@ class MessageRingReader {
     return memory_->writer_processor.load(std::memory_order_relaxed);
   }
 
-  // Waits until there may be a message, or until the time is over.
-  void WaitForMessage(std::chrono::nanoseconds limit);
+  // How long ago the writer says that it has woken this side; it may lie.
+  std::chrono::nanoseconds SinceWoken() const {
+    return std::chrono::steady_clock::now().time_since_epoch() -
+           std::chrono::nanoseconds(memory_->woken_at.load(std::memory_order_relaxed));
+  }
+
   // From here on the writer rings the doorbell. False: there may be a message already, don't sleep.
   // Any thread.
   bool PrepareToSleep();
   // No need to ring it any more. Any thread.
-  void Awake() { memory_->waiting.store(MessageRingMemory::kAwake, std::memory_order_relaxed); }
+  void Awake() { memory_->waiting.store(0, std::memory_order_relaxed); }
 
   // A hint. By our own counts: what we have published of them may have been overwritten, and then
   // there would seem to be a message that nobody ever finds. Any thread.

@@ -66,19 +66,11 @@ ErrnoOr<RpcChannel> RpcChannel::Open(Parts parts, End end) {
 }
 
 bool RpcChannel::PeerSharesProcessor() const {
-  const uint32_t peer = rings_->in.writer_processor();
+  const uint32_t peer = peer_processor();
   return peer != 0 && peer == CurrentProcessor();
 }
 
-ErrnoOr<ReceivedMessage> RpcChannel::Receive(size_t max_descriptors, Channel::Wait wait,
-                                             Channel::Loss loss) {
-  ErrnoOr<ReceivedMessage> received = ReceiveNow(max_descriptors, loss);
-  if (received.errno_value() != EAGAIN || wait == Channel::Wait::kDontBlock) return received;
-  rings_->in.WaitForMessage(timeout_);
-  return ReceiveNow(max_descriptors, loss);
-}
-
-ErrnoOr<ReceivedMessage> RpcChannel::ReceiveNow(size_t max_descriptors, Channel::Loss loss) {
+ErrnoOr<ReceivedMessage> RpcChannel::Receive(size_t max_descriptors, Channel::Loss loss) {
   const bool is_next = rings_->in.SocketIsNext();
   const std::span<std::byte> buffer(rings_->buffer.get(), MessageRingWriter::kMaxBytes);
   POSTERN_ASSIGN_OR_RETURN(const size_t size, rings_->in.Read(buffer));
@@ -99,9 +91,7 @@ ErrnoOrVoid RpcChannel::Send(std::span<const std::byte> bytes, std::span<const i
     POSTERN_RETURN_IF_ERROR(socket_.Send(bytes, descriptors, wait));
     rings_->out.CountSocketMessage();
   }
-  if (rings_->out.WakeReader() == MessageRingWriter::Wake::kDoorbell) {
-    rings_->peer_doorbell.Signal();
-  }
+  if (rings_->out.WakesReader()) rings_->peer_doorbell.Signal();
   return {};
 }
 

@@ -51,12 +51,9 @@ class RpcChannel {
   RpcChannel& operator=(RpcChannel&&) noexcept = default;
   ~RpcChannel() = default;
 
-  // How long kBlock waits at the most.
-  void SetReceiveTimeout(std::chrono::microseconds timeout) { timeout_ = timeout; }
-
-  // As Channel's. ECONNRESET is only noticed when PeerHasHungUp() has been called. EBADMSG: also a
-  // ring that makes no sense.
-  ErrnoOr<ReceivedMessage> Receive(size_t max_descriptors, Channel::Wait wait,
+  // As Channel's, without waiting: EAGAIN if nothing is there. ECONNRESET is only noticed when
+  // PeerHasHungUp() has been called. EBADMSG: also a ring that makes no sense.
+  ErrnoOr<ReceivedMessage> Receive(size_t max_descriptors,
                                    Channel::Loss loss = Channel::Loss::kRefuse);
   ErrnoOrVoid Send(std::span<const std::byte> bytes, std::span<const int> descriptors = {},
                    Channel::Wait wait = Channel::Wait::kBlock);
@@ -68,12 +65,15 @@ class RpcChannel {
   // runs on now: it can't send while we keep that busy. A hint, and the peer's word.
   bool PeerSharesProcessor() const;
 
+  // Where it ran then, or 0, and how long ago it last woke this end: hints, and the peer's word.
+  uint32_t peer_processor() const { return rings_->in.writer_processor(); }
+  std::chrono::nanoseconds SinceWoken() const { return rings_->in.SinceWoken(); }
+
   // So says the socket: the next Receive() looks there even if nothing is announced. Not earlier:
   // what lies there unannounced comes after what the peer is yet to write into the ring.
   void PeerHasHungUp() { look_at_socket_ = true; }
 
-  // Before sleeping anywhere else than in Receive(): false if there may be a message already. Any
-  // thread.
+  // Before sleeping until the doorbell rings: false if there may be a message already. Any thread.
   bool PrepareToSleep() { return rings_->in.PrepareToSleep(); }
   // After it. Any thread.
   void Awake() { rings_->in.Awake(); }
@@ -113,11 +113,8 @@ class RpcChannel {
   RpcChannel(Channel socket, std::unique_ptr<Rings> rings)
       : socket_(std::move(socket)), rings_(std::move(rings)) {}
 
-  ErrnoOr<ReceivedMessage> ReceiveNow(size_t max_descriptors, Channel::Loss loss);
-
   Channel socket_;
   std::unique_ptr<Rings> rings_;  // Never null, but in what was moved from.
-  std::chrono::microseconds timeout_{0};
   bool look_at_socket_ = false;
 };
 

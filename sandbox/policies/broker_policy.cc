@@ -26,6 +26,8 @@ constexpr SeccompRow kBroker[] = {
 #endif
     {SCMP_SYS(timerfd_settime), Is32(1, 0), "noticing a request that takes long"},
     {SCMP_SYS(fcntl), Is32(1, F_DUPFD_CLOEXEC), "INIT: the root of the next session"},
+    {SCMP_SYS(sched_getaffinity), Is32(0, 0), "following the worker on a crowded host", kRare},
+    {SCMP_SYS(sched_setaffinity), Is32(0, 0), "following the worker on a crowded host", kRare},
     // When one thread has ended a session that makes no sense, the others end on their own until
     // the process does.
     {SCMP_SYS(madvise), Is32(2, MADV_DONTNEED), "the end of a thread: its stack", kRare},

@@ -63,8 +63,8 @@ class Ring {
       case Step::kCount:
         return reader_.SocketIsNext() ? reader_.CountSocketMessage() : writer_.CountSocketMessage();
       case Step::kWake:
-        (void)writer_.WakeReader();
-        POSTERN_HOLDS(memory_->waiting == MessageRingMemory::kAwake);
+        (void)writer_.WakesReader();
+        POSTERN_HOLDS(memory_->waiting == 0);
         return;
       case Step::kData: {
         const auto at = input.Take<uint16_t>();

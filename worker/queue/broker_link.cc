@@ -48,7 +48,6 @@ BrokerLink::BrokerLink(RpcChannel channel)
       request_arena_(MakeArena(request_block_.get(), kRequestBlockBytes)),
       reply_arena_(MakeArena(reply_block_.get(), kReplyBlockBytes)),
       message_(std::make_unique<std::byte[]>(kMaxMessageBytes)) {
-  channel_.SetReceiveTimeout(kReplyTime);
   StartBatch();
 }
 
@@ -112,9 +111,9 @@ ErrnoOrVoid BrokerLink::Flush() {
   return {};
 }
 
-ErrnoOr<BrokerLink::Replies> BrokerLink::Receive(Channel::Wait wait) {
+ErrnoOr<BrokerLink::Replies> BrokerLink::Receive() {
   POSTERN_ASSIGN_OR_RETURN(ReceivedMessage message,
-                           channel_.Receive(kMaxMessageDescriptors, wait, Channel::Loss::kReport));
+                           channel_.Receive(kMaxMessageDescriptors, Channel::Loss::kReport));
   reply_arena_->Reset();
   auto* batch = google::protobuf::Arena::CreateMessage<rpc::ReplyBatch>(reply_arena_.get());
   if (!batch->ParseFromArray(message.bytes.data(), Narrow<int>(message.bytes.size()))) {

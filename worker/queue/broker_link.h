@@ -4,7 +4,6 @@
 
 #include <google/protobuf/arena.h>
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -52,9 +51,6 @@ class BrokerLink {
     rpc::Request* request_;  // In the batch's arena. Null once it is committed.
   };
 
-  // What a reply takes that nobody need know of before it is there.
-  static constexpr std::chrono::milliseconds kReplyTime{1};
-
   explicit BrokerLink(RpcChannel channel);
 
   // Whether there is room for another request, however large, or for a decoder's forgets; if not,
@@ -72,9 +68,9 @@ class BrokerLink {
 
   // Sends the batch, if there is one. EAGAIN isn't an error but blocked(). Else the broker is gone.
   ErrnoOrVoid Flush();
-  // What has arrived; if `wait` is kBlock what arrives within kReplyTime. EAGAIN: nothing. EBADMSG
-  // and EMSGSIZE: the broker broke the protocol. Else it is gone.
-  ErrnoOr<Replies> Receive(Channel::Wait wait = Channel::Wait::kDontBlock);
+  // What has arrived. EAGAIN: nothing. EBADMSG and EMSGSIZE: the broker broke the protocol. Else it
+  // is gone.
+  ErrnoOr<Replies> Receive();
 
   // The broker's end is who a thread waits for that waits for replies.
   const RpcChannel& channel() const { return channel_; }

@@ -41,11 +41,10 @@ bool FuseQueue::TakeRequests(Virtqueue& virtqueue) {
   return true;
 }
 
-ErrnoOrVoid FuseQueue::TakeReplies(Virtqueue* virtqueue, Channel::Wait wait) {
+ErrnoOrVoid FuseQueue::TakeReplies(Virtqueue* virtqueue) {
   const NotificationPolicy::Replies together(replies_.notifications());
   while (true) {
-    auto received = link_.Receive(wait);
-    wait = Channel::Wait::kDontBlock;
+    auto received = link_.Receive();
     if (received.errno_value() == EAGAIN) return {};
     if (!received.ok()) return received.error();
     ++progress_;

@@ -41,7 +41,7 @@ class FuseQueue {
   bool TakeRequests(Virtqueue& virtqueue);
   // Answers what the broker and the I/O pool have finished. Fails if the broker is gone or broke
   // the protocol: then nothing can go on.
-  ErrnoOrVoid TakeReplies(Virtqueue* virtqueue, Channel::Wait wait = Channel::Wait::kDontBlock);
+  ErrnoOrVoid TakeReplies(Virtqueue* virtqueue);
   void TakeCompletions(Virtqueue* virtqueue);
   // Sends what was gathered for the broker.
   ErrnoOrVoid Flush();

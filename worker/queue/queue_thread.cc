@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "common/logging.h"
+#include "common/short_slices.h"
 #include "common/warm_up.h"
 
 namespace postern {
@@ -146,53 +147,35 @@ bool QueueThread::drained() const {
 void QueueThread::Run() {
   pthread_setname_np(pthread_self(), name_.c_str());
   fuse_.set_notify([this] { Notify(call_); });
+  AskForShortSlices();
   WarmUpThread();
-  PassSchedule schedule;
   while (BeginCommand()) {
-    switch (schedule.Next(Pass(schedule.step()))) {
-      case PassSchedule::Step::kPass:
-      case PassSchedule::Step::kAwaitReply:
-        break;
-      case PassSchedule::Step::kLookAgain:
-        if (!peer_waiting_.AgainForOthers(fuse_.link().channel())) Wait();
-        break;
-      case PassSchedule::Step::kSleep:
-        Wait();
-        break;
-    }
+    if (!Pass() && !LookAgain()) Wait();
   }
 }
 
-PassSchedule::Seen QueueThread::Pass(PassSchedule::Step step) {
-  PassSchedule::Seen seen;
+bool QueueThread::Pass() {
   const uint64_t before = fuse_.progress();
-  const bool await_reply = step == PassSchedule::Step::kAwaitReply;
-  if (await_reply) peer_waiting_.LetPeerAnswer(fuse_.link().channel());
-  TakeReplies(await_reply ? Channel::Wait::kBlock : Channel::Wait::kDontBlock);
-  seen.replies = fuse_.progress() != before;
+  TakeReplies();
   fuse_.TakeCompletions(ring_.virtqueue.get());
-  if (serving() && !fuse_.link().blocked()) {
-    seen.more_requests = fuse_.TakeRequests(*ring_.virtqueue);
-  }
+  const bool more = serving() && !fuse_.link().blocked() && fuse_.TakeRequests(*ring_.virtqueue);
   if (const ErrnoOrVoid flushed = fuse_.Flush(); !flushed.ok()) EndProcess(flushed.error());
   PublishUsed();
   ReportBroken();
   EndCommand();
-  if (seen.more_requests) return seen;
   if (fuse_.progress() != before) peer_waiting_.Busy();
-  seen.broker_needs_processor = BrokerNeedsProcessor();
-  seen.blocked = fuse_.link().blocked();
-  return seen;
+  return more;
 }
 
-bool QueueThread::BrokerNeedsProcessor() const {
-  return fuse_.link().awaits_replies() && PeerWaiting::PeerNeedsProcessor(fuse_.link().channel());
+bool QueueThread::LookAgain() {
+  if (!fuse_.link().awaits_replies()) return peer_waiting_.AgainForOthers(fuse_.link().channel());
+  return peer_waiting_.AgainForPeer(fuse_.link().channel());
 }
 
-void QueueThread::TakeReplies(Channel::Wait wait) {
+void QueueThread::TakeReplies() {
   if (!fuse_.link().awaits_replies() && !channel_readable_) return;
   channel_readable_ = false;
-  const ErrnoOrVoid taken = fuse_.TakeReplies(ring_.virtqueue.get(), wait);
+  const ErrnoOrVoid taken = fuse_.TakeReplies(ring_.virtqueue.get());
   if (!taken.ok()) EndProcess(taken.error());
 }
 

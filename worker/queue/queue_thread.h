@@ -11,7 +11,6 @@
 #include "common/rpc/rpc_channel.h"
 #include "common/unique_fd.h"
 #include "worker/queue/fuse_queue.h"
-#include "worker/queue/pass_schedule.h"
 #include "worker/queue/queue_commands.h"
 #include "worker/vhost_user/device_queue.h"
 
@@ -40,8 +39,11 @@ class QueueThread : public DeviceQueue {
   using Action = QueueCommand::Action;
 
   void Run();
-  // Over all that there may be to do, once; begins as `step` says.
-  PassSchedule::Seen Pass(PassSchedule::Step step);
+  // Over all that there may be to do, once. Whether the ring may have more requests than one pass
+  // takes.
+  bool Pass();
+  // There was nothing to do. False: nor is there anything to be gained by looking again now.
+  bool LookAgain();
   // Begins a command, if one waits. Returns false for kQuit.
   bool BeginCommand();
   // Ends it if its condition holds.
@@ -49,12 +51,10 @@ class QueueThread : public DeviceQueue {
 
   // Whether requests are to be taken from the ring now.
   bool serving() const;
-  // Whether to look for work would only keep the broker from doing its own.
-  bool BrokerNeedsProcessor() const;
   // Whether nothing taken from the ring is unanswered.
   bool drained() const;
   // Takes what the broker has answered, if it can have.
-  void TakeReplies(Channel::Wait wait);
+  void TakeReplies();
   void PublishUsed();
   void ReportBroken();
   // Sleeps until there is something to do.

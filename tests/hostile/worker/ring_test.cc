@@ -1,6 +1,5 @@
 // The memory that worker and broker share, and what they wake each other with: the worker writes
 // what it likes, where and when it likes.
-#include <linux/futex.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -109,6 +108,8 @@ const Field kFields[] = {
     POSTERN_FIELD(to_broker, written),
     POSTERN_FIELD(to_broker, read),
     POSTERN_FIELD(to_broker, waiting),
+    POSTERN_FIELD(to_broker, writer_processor),
+    POSTERN_FIELD(to_broker, woken_at),
     POSTERN_FIELD(to_broker, socket_sent),
     POSTERN_FIELD(to_broker, socket_received),
     POSTERN_FIELD(to_worker, written),
@@ -303,7 +304,7 @@ TEST_F(RingTest, MessageThatIsNotRungForWaitsAndIsNotLost) {
   ASSERT_NO_FATAL_FAILURE(StartBroker());
   ExpectIdle();
   MessageRingMemory& memory = ring().to_broker();
-  memory.waiting = MessageRingMemory::kAwake;  // It sleeps, so it isn't.
+  memory.waiting = 0;  // It sleeps, so it isn't.
   for (int i = 0; i < 10; ++i) ASSERT_TRUE(ring().Write(Bytes(Question())));
   ExpectIdle();
   EXPECT_EQ(Ask(requests::GetAttributes(kRoot), 0).error(), 0);
@@ -328,27 +329,6 @@ TEST_F(RingTest, WaitingWordsThatLieCostNothingButTime) {
   done = true;
   liar.join();
   ring().Ring();
-  EXPECT_TRUE(EndsOrGoesOn());
-}
-
-// The futex word is one of the worker's as well: waiters may be woken, or moved elsewhere.
-TEST_F(RingTest, FutexGamesDontHoldItsThreads) {
-  ASSERT_NO_FATAL_FAILURE(StartBroker());
-  std::atomic<bool> done{false};
-  std::thread player([&] {
-    auto* const word = reinterpret_cast<uint32_t*>(&ring().to_broker().waiting);
-    auto* const other = reinterpret_cast<uint32_t*>(&ring().to_worker().data[0]);
-    while (!done) {
-      syscall(SYS_futex, word, FUTEX_CMP_REQUEUE, 0, 100, other, MessageRingMemory::kInFutex);
-      syscall(SYS_futex, word, FUTEX_REQUEUE, 0, 100, other, 0);
-      syscall(SYS_futex, word, FUTEX_WAKE, 100, nullptr, nullptr, 0);
-    }
-  });
-  for (int i = 0; i < 500; ++i) {
-    ASSERT_EQ(Ask(requests::GetAttributes(kRoot), static_cast<size_t>(i) % 2).error(), 0);
-  }
-  done = true;
-  player.join();
   EXPECT_TRUE(EndsOrGoesOn());
 }
 

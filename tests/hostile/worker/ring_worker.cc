@@ -45,7 +45,7 @@ void RingWorker::Ring(uint64_t count) {
 }
 
 void RingWorker::WakeBroker() {
-  if (writer_->WakeReader() == MessageRingWriter::Wake::kDoorbell) Ring();
+  if (writer_->WakesReader()) Ring();
 }
 
 bool RingWorker::Write(std::span<const std::byte> bytes) {

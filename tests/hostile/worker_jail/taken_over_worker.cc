@@ -1,6 +1,7 @@
 // Stands in for postern-worker: goes into its jail as that does, has the broker open two files, and
 // then, once a front end has connected, makes the attempt that the tag names.
 #include <fcntl.h>
+#include <poll.h>
 
 #include <chrono>
 #include <span>
@@ -17,6 +18,8 @@
 namespace postern {
 namespace {
 
+constexpr int kAnswerMilliseconds = 1000;
+
 // One request, one answer.
 ErrnoOr<rpc::Reply> Ask(RpcChannel& broker, rpc::Request request, UniqueFd* file = nullptr) {
   rpc::RequestBatch batch;
@@ -25,7 +28,12 @@ ErrnoOr<rpc::Reply> Ask(RpcChannel& broker, rpc::Request request, UniqueFd* file
   const std::string bytes = batch.SerializeAsString();
   POSTERN_RETURN_IF_ERROR(broker.Send(std::as_bytes(std::span(bytes))));
   ErrnoOr<ReceivedMessage> received = Errno(EAGAIN);
-  while (received.errno_value() == EAGAIN) received = broker.Receive(1, Channel::Wait::kBlock);
+  while ((received = broker.Receive(1)).errno_value() == EAGAIN) {
+    pollfd doorbell{broker.doorbell().fd(), POLLIN, 0};
+    if (broker.PrepareToSleep()) poll(&doorbell, 1, kAnswerMilliseconds);
+    broker.Awake();
+    (void)broker.doorbell().Drain();
+  }
   if (!received.ok()) return received.error();
   rpc::ReplyBatch replies;
   if (!replies.ParseFromArray(received->bytes.data(), static_cast<int>(received->bytes.size())) ||
@@ -87,7 +95,6 @@ int Run() {
   if (!connection.ok()) return 0;
 
   RpcChannel& broker = start->channels.back();
-  broker.SetReceiveTimeout(std::chrono::seconds(1));
   rpc::Request initialize;
   initialize.mutable_initialize();
   if (!Ask(broker, initialize).ok()) return 1;

@@ -212,7 +212,7 @@ class BrokerAllocationsTest
     std::vector<uint64_t> got(units);
     size_t answered = 0;
     while (sent && failures_ == 0 && answered < expected) {
-      const auto received = end_->Receive(kMaxMessageDescriptors, Channel::Wait::kDontBlock);
+      const auto received = end_->Receive(kMaxMessageDescriptors);
       if (received.errno_value() == EAGAIN) {
         std::this_thread::yield();
         continue;

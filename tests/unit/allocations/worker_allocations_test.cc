@@ -164,7 +164,7 @@ class WorkerAllocationsTest
   void AnswerAsBroker() {
     opened_ = 0;
     while (true) {
-      const auto received = peer_->Receive(0, Channel::Wait::kDontBlock);
+      const auto received = peer_->Receive(0);
       if (received.errno_value() == EAGAIN) return;
       ASSERT_TRUE(received.ok());
       rpc::RequestBatch requests;

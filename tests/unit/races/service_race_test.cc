@@ -75,7 +75,7 @@ class ServiceRaceTest : public testing::Test {
   }
   // Whether an answer is there; it must be the one to the channel's last request.
   bool HasAnswer(size_t channel) {
-    const auto received = worker_[channel].Receive(0, Channel::Wait::kDontBlock);
+    const auto received = worker_[channel].Receive(0);
     if (received.errno_value() == EAGAIN) return false;
     rpc::ReplyBatch replies;
     EXPECT_TRUE(received.ok());

@@ -2,8 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include <thread>
-
 namespace postern {
 namespace {
 
@@ -32,7 +30,6 @@ int Pause(AdaptivePoll& poll) {
 TEST(AdaptivePollTest, BeginsWithoutPolling) {
   AdaptivePoll poll(kBudget);
   EXPECT_EQ(poll.window(), microseconds(0));
-  EXPECT_FALSE(poll.Again());
 }
 
 TEST(AdaptivePollTest, WindowGrowsWhileWorkComesSoonAndNoFurtherThanTheBudget) {
@@ -95,35 +92,9 @@ TEST(AdaptivePollTest, PauseIsBoundedAndSuccessForgetsIt) {
 TEST(AdaptivePollTest, WithoutBudgetItNeverPolls) {
   AdaptivePoll poll(microseconds(0));
   for (int i = 0; i < 100; ++i) {
-    EXPECT_FALSE(poll.Again());
-    poll.Busy();
+    poll.Learn(i % 2 == 0 ? microseconds(1) : microseconds(kLong));
     EXPECT_EQ(poll.window(), microseconds(0));
   }
-}
-
-TEST(AdaptivePollTest, LooksForTheWindowAndNoLonger) {
-  AdaptivePoll poll(milliseconds(40));
-  poll.Learn(milliseconds(5));
-  ASSERT_EQ(poll.window(), milliseconds(10));
-  const auto begin = AdaptivePoll::Clock::now();
-  while (poll.Again()) {
-  }
-  EXPECT_GE(AdaptivePoll::Clock::now() - begin, milliseconds(10));
-  EXPECT_FALSE(poll.Again()) << "the same idle time";
-}
-
-TEST(AdaptivePollTest, BusyMeasuresTheIdleTime) {
-  AdaptivePoll poll(std::chrono::hours(1));
-  EXPECT_FALSE(poll.Again());
-  std::this_thread::sleep_for(milliseconds(1));
-  poll.Busy();
-  EXPECT_EQ(poll.window(), std::chrono::minutes(15)) << "it came within the budget";
-  const auto window = poll.window();
-  poll.Busy();  // Wasn't idle in between.
-  EXPECT_EQ(poll.window(), window);
-  EXPECT_TRUE(poll.Again());
-  poll.Busy();
-  EXPECT_EQ(poll.window(), window);
 }
 
 }  // namespace

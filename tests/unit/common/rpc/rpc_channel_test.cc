@@ -65,12 +65,12 @@ class RpcChannelTest : public testing::Test {
   }
   static void ExpectNext(RpcChannel& channel, uint32_t number, size_t size,
                          size_t descriptors = 0) {
-    const auto received = channel.Receive(kMaxMessageDescriptors, Wait::kDontBlock);
+    const auto received = channel.Receive(kMaxMessageDescriptors);
     ASSERT_NO_FATAL_FAILURE(ExpectMessage(received, number, size));
     EXPECT_EQ(received->descriptors.size(), descriptors);
   }
   static int ReceiveErrno(RpcChannel& channel) {
-    return channel.Receive(kMaxMessageDescriptors, Wait::kDontBlock).errno_value();
+    return channel.Receive(kMaxMessageDescriptors).errno_value();
   }
   static bool IsReadable(int fd) {
     pollfd watched{fd, POLLIN, 0};
@@ -154,7 +154,7 @@ TEST_F(RpcChannelTest, DescriptorsStayWithTheirMessage) {
   }
   for (const int fd : {read_end.get(), null.get(), write_end.get()}) {
     ExpectNext(*worker_, 1, 10);
-    const auto received = worker_->Receive(1, Wait::kDontBlock);
+    const auto received = worker_->Receive(1);
     ASSERT_TRUE(received.ok());
     struct stat sent, got;
     ASSERT_EQ(fstat(fd, &sent), 0);
@@ -167,7 +167,7 @@ TEST_F(RpcChannelTest, DescriptorsStayWithTheirMessage) {
 TEST_F(RpcChannelTest, DescriptorThatIsntAllowedIsRefusedAndClosed) {
   const int descriptors[] = {STDIN_FILENO};
   ASSERT_TRUE(Send(*worker_, 1, 10, descriptors).ok());
-  EXPECT_EQ(broker_->Receive(0, Wait::kDontBlock).errno_value(), EBADMSG);
+  EXPECT_EQ(broker_->Receive(0).errno_value(), EBADMSG);
 }
 
 TEST_F(RpcChannelTest, FullRingGoesOnOverTheSocketAndFullSocketIsEagain) {
@@ -223,26 +223,6 @@ TEST_F(RpcChannelTest, RingThatMakesNoSenseIsEbadmsg) {
   EXPECT_EQ(ReceiveErrno(*broker_), EBADMSG);
 }
 
-TEST_F(RpcChannelTest, WaitEndsWithTheTimeout) {
-  broker_->SetReceiveTimeout(milliseconds(20));
-  const auto begin = std::chrono::steady_clock::now();
-  EXPECT_EQ(broker_->Receive(0, Wait::kBlock).errno_value(), EAGAIN);
-  EXPECT_GE(std::chrono::steady_clock::now() - begin, milliseconds(20));
-}
-
-TEST_F(RpcChannelTest, WaitEndsWithAMessageOfEitherWay) {
-  worker_->SetReceiveTimeout(std::chrono::minutes(10));
-  for (const size_t size : {size_t{10}, kLarge}) {
-    std::thread sender([&] {
-      while ((*memory_)[1].waiting != MessageRingMemory::kInFutex) std::this_thread::yield();
-      EXPECT_TRUE(Send(*broker_, 1, size).ok());
-    });
-    ExpectMessage(worker_->Receive(0, Wait::kBlock), 1, size);
-    sender.join();
-  }
-  EXPECT_FALSE(IsReadable(worker_->doorbell().fd()));
-}
-
 TEST_F(RpcChannelTest, DoorbellIsRungForASleeperOnly) {
   ASSERT_TRUE(Send(*worker_, 1, 10).ok());
   EXPECT_FALSE(IsReadable(broker_->doorbell().fd()));
@@ -260,7 +240,7 @@ TEST_F(RpcChannelTest, DoorbellIsRungForASleeperOnly) {
   ExpectNext(*broker_, 3, 10);
 }
 
-// One end sends as it can, the other waits in all ways in turn: nothing is lost, nobody sleeps over
+// One end sends as it can, the other sleeps whenever it can: nothing is lost, nobody sleeps over
 // a message, all keep their order.
 TEST_F(RpcChannelTest, TwoThreadsKeepTheOrderAndWakeEachOther) {
 #ifdef __SANITIZE_THREAD__
@@ -270,7 +250,6 @@ TEST_F(RpcChannelTest, TwoThreadsKeepTheOrderAndWakeEachOther) {
 #endif
   const auto size_of = [](uint32_t i) { return i % 29 == 28 ? kLarge : 4 + i % 199; };
   const auto brings = [](uint32_t i) { return i % 7 == 6; };
-  worker_->SetReceiveTimeout(std::chrono::microseconds(50));
   std::thread sender([&] {
     const int descriptors[] = {STDIN_FILENO};
     for (uint32_t i = 0; i < kMessages; ++i) {
@@ -280,7 +259,7 @@ TEST_F(RpcChannelTest, TwoThreadsKeepTheOrderAndWakeEachOther) {
     }
   });
   for (uint32_t i = 0; i < kMessages;) {
-    const auto received = worker_->Receive(1, i % 3 == 0 ? Wait::kDontBlock : Wait::kBlock);
+    const auto received = worker_->Receive(1);
     if (received.errno_value() == EAGAIN) {
       pollfd doorbell{worker_->doorbell().fd(), POLLIN, 0};
       if (worker_->PrepareToSleep() && poll(&doorbell, 1, 20'000) == 0) {

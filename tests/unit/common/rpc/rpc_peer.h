@@ -43,7 +43,7 @@ class RpcPeer {
                                                 Channel::Wait wait = Channel::Wait::kBlock,
                                                 int timeout = -1) {
     for (;;) {
-      auto received = channel_.Receive(max_descriptors, Channel::Wait::kDontBlock);
+      auto received = channel_.Receive(max_descriptors);
       if (received.ok()) {
         if (!message.ParseFromArray(received->bytes.data(),
                                     static_cast<int>(received->bytes.size()))) {
