@@ -12,6 +12,7 @@
 
 #include "common/logging.h"
 #include "common/status.h"
+#include "proto/exit_status.h"
 #include "sandbox/launcher/cgroups.h"
 
 namespace postern {
@@ -149,6 +150,11 @@ std::optional<Outcome> Supervisor::HandleDeath(Child& child) {
   const std::optional<ProcessEnd> end = child.process.Reap();
   if (!end) return std::nullopt;
   if (state_ == State::kServing && IsWorker(child) && end->IsSuccess()) return FrontEndGone();
+  if (state_ == State::kStarting && IsWorker(child) && end->exit_status == kExitWithoutBroker) {
+    // To kill the broker now would keep it from saying why it ends.
+    deadline_ = Clock::now() + kEndTimeout;
+    return std::nullopt;
+  }
   // A child that fails at the start has said why.
   const bool explained = state_ == State::kStarting && end->exit_status.value_or(0) != 0;
   if (!explained) LOG(ERROR) << child.process.name() << " " << end->Text();

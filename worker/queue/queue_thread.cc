@@ -13,6 +13,7 @@
 #include "common/logging.h"
 #include "common/short_slices.h"
 #include "common/warm_up.h"
+#include "proto/exit_status.h"
 
 namespace postern {
 namespace {
@@ -43,6 +44,7 @@ UniqueFd MakeNonBlocking(UniqueFd fd) {
     LOG(ERROR) << "the broker sent a message that makes no sense: " << error.Message();
   } else {
     VLOG(1) << "the broker is gone: " << error.Message();
+    _exit(kExitWithoutBroker);
   }
   _exit(EXIT_FAILURE);
 }

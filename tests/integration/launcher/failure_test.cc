@@ -95,6 +95,13 @@ TEST_F(FailureTest, BrokerThatFailsAtTheStartSaysWhyItself) {
   ExpectFailure("failing at the start");
 }
 
+// A worker that sees the broker's channels close ends, often before the broker has ended itself.
+TEST_F(FailureTest, BrokerThatFailsAtTheStartSaysWhyAlthoughTheWorkerEndsFirst) {
+  CreateFile(share() + "/fail-after-the-worker");
+  Start({"--tag=without-broker"});
+  ExpectFailure("failing after the worker");
+}
+
 TEST_F(FailureTest, WorkerThatFailsWhileServing) {
   StartAndWait({"--tag=fail-serving"});
   const UniqueFd connection = Connect();

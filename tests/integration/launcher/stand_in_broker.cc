@@ -1,10 +1,12 @@
 // Stands in for postern-broker in the launcher's tests: goes through its start, its jail and its
 // end, and looks around from inside in between. Names in the shared directory tell it to misbehave.
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <fstream>
 #include <iterator>
 #include <string>
@@ -88,6 +90,14 @@ int Run() {
     return 1;
   }
   LOG(INFO) << "broker's look around: as it should be";
+  if (Exists(*jail, "fail-after-the-worker")) {
+    pollfd worker{start->channels.front().fd(), POLLRDHUP, 0};
+    poll(&worker, 1, -1);
+    // So long a launcher would have that kills who hasn't spoken yet.
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    LOG(ERROR) << "failing after the worker";
+    return 1;
+  }
   if (Exists(*jail, "fail-at-start")) {
     LOG(ERROR) << "failing at the start";
     return 3;

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "common/logging.h"
+#include "proto/exit_status.h"
 #include "sandbox/jail/child.h"
 #include "sandbox/jail/jail.h"
 #include "tests/integration/launcher/look_around.h"
@@ -52,6 +53,7 @@ int Run() {
     LOG(ERROR) << Text(status);
     return 1;
   }
+  if (config.tag() == "without-broker") return kExitWithoutBroker;
   if (config.tag() == "early-nonsense") {
     return ReportState(start->control, config::ChildStatus::STATE_FRONT_END_GONE).ok() ? 0 : 1;
   }

@@ -11,6 +11,7 @@
 #include <string>
 #include <utility>
 
+#include "proto/exit_status.h"
 #include "tests/unit/worker/queue/queue_thread_fixture.h"
 
 namespace postern {
@@ -321,7 +322,7 @@ TEST_F(QueueThreadDeathTest, EndOfTheBrokerEndsTheProcess) {
         broker_.reset();
         WaitForTheEnd();
       },
-      testing::ExitedWithCode(1), "");
+      testing::ExitedWithCode(kExitWithoutBroker), "");
 }
 
 TEST_F(QueueThreadDeathTest, NonsenseFromTheBrokerEndsTheProcess) {
