@@ -1,6 +1,7 @@
 #include "broker/inodes/descriptor_budget.h"
 
 #include <absl/strings/str_cat.h>
+#include <fcntl.h>
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -16,6 +17,8 @@ constexpr size_t kProcessDescriptors = 100;
 // What one thread may hold in passing: the descriptors of one message that it then refuses, and
 // those of an operation that aren't in a table yet.
 constexpr size_t kThreadDescriptors = kMaxMessageDescriptors + 8;
+// The same of one that receives no messages.
+constexpr size_t kWaitingThreadDescriptors = 9;
 // Below this a guest notices.
 constexpr size_t kFewDescriptors = 128;
 // The cache's part: little of a few, which the guest needs for its open files; half of what there
@@ -30,12 +33,14 @@ constexpr size_t CachedOf(size_t limit) {
 
 }  // namespace
 
-absl::StatusOr<size_t> DescriptorBudget::LimitFor(size_t threads, size_t channels) {
+absl::StatusOr<size_t> DescriptorBudget::LimitFor(size_t threads, size_t waiting_threads,
+                                                  size_t channels) {
   rlimit limit{};
   if (getrlimit(RLIMIT_NOFILE, &limit) < 0) {
     return absl::InternalError(absl::StrCat("getrlimit(RLIMIT_NOFILE): ", Errno::Last().Message()));
   }
-  const size_t own = kProcessDescriptors + threads * kThreadDescriptors + channels;
+  const size_t own = kProcessDescriptors + threads * kThreadDescriptors +
+                     waiting_threads * kWaitingThreadDescriptors + channels;
   if (limit.rlim_cur <= own) {
     return absl::ResourceExhaustedError(
         absl::StrCat("the limit of open files, ", limit.rlim_cur, ", is too small: ", own,
@@ -46,6 +51,12 @@ absl::StatusOr<size_t> DescriptorBudget::LimitFor(size_t threads, size_t channel
     LOG(WARNING) << "only " << left << " descriptors are left for the guest's files";
   }
   return left;
+}
+
+void DescriptorBudget::GrowTable(int open, size_t limit) {
+  // A failure costs those waits, and nothing else.
+  const UniqueFd last(
+      fcntl(open, F_DUPFD_CLOEXEC, static_cast<int>(std::min(limit, kMaxCached)) - 1));
 }
 
 void DescriptorBudget::SetLimit(size_t limit) {

@@ -30,8 +30,14 @@ class DescriptorBudget {
   DescriptorBudget(const DescriptorBudget&) = delete;
   DescriptorBudget& operator=(const DescriptorBudget&) = delete;
 
-  // The soft RLIMIT_NOFILE less what `threads` threads and `channels` channels need for themselves.
-  static absl::StatusOr<size_t> LimitFor(size_t threads, size_t channels);
+  // The soft RLIMIT_NOFILE less what threads and channels need for themselves; `waiting_threads` of
+  // them receive no messages.
+  static absl::StatusOr<size_t> LimitFor(size_t threads, size_t waiting_threads, size_t channels);
+
+  // Makes the process's table of descriptors as large as it usually gets. The kernel doubles it
+  // when it is full, and then, if there are several threads, waits for some 10 ms (RCU). Call it
+  // while there is one. `open` is any open descriptor; `limit` as LimitFor() has it.
+  static void GrowTable(int open, size_t limit);
 
   // Sets a small part aside for cached descriptors. From then on it is theirs alone: what is cached
   // never keeps anybody else from a descriptor. Call it before other threads know the budget.

@@ -23,6 +23,21 @@ template <auto kAccessor, auto kCheck>
 const char* CheckRequest(const Request& request) {
   return kCheck((request.*kAccessor)());
 }
+template <auto kAccessor>
+uint64_t NodeOf(const Request& request) {
+  const auto& message = (request.*kAccessor)();
+  if constexpr (requires { message.parent(); }) {
+    return message.parent();
+  } else if constexpr (requires { message.node_id(); }) {
+    return message.node_id();
+  } else if constexpr (requires { message.old_parent(); }) {
+    return message.old_parent();
+  } else if constexpr (requires { message.from_node_id(); }) {
+    return message.from_node_id();
+  }
+  return 0;
+}
+uint64_t NoNode(const Request& /*request*/) { return 0; }
 template <auto kAccessor, auto kOperation>
 ErrnoOrVoid RunRequest(OperationContext& context, const Request& request, rpc::Reply& reply) {
   return kOperation(context, (request.*kAccessor)(), reply);
@@ -30,14 +45,15 @@ ErrnoOrVoid RunRequest(OperationContext& context, const Request& request, rpc::R
 
 template <auto kAccessor, auto kCheck, auto kOperation>
 constexpr OperationRow Row(const char* name, uint32_t flags = 0) {
-  return {name, &CheckRequest<kAccessor, kCheck>, &RunRequest<kAccessor, kOperation>, flags};
+  return {name, &CheckRequest<kAccessor, kCheck>, &NodeOf<kAccessor>,
+          &RunRequest<kAccessor, kOperation>, flags};
 }
 template <auto kAccessor, typename Message, auto kOperation>
 constexpr OperationRow Row(const char* name, uint32_t flags = 0) {
   return Row<kAccessor, &check::Nothing<Message>, kOperation>(name, flags);
 }
 constexpr OperationRow SessionRow(const char* name) {
-  return {name, &check::Nothing<Request>, nullptr, kChangesSession};
+  return {name, &check::Nothing<Request>, &NoNode, nullptr, kChangesSession};
 }
 
 // The compiler wants every operation of the .proto here (-Wswitch), and none twice.

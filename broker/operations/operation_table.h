@@ -27,6 +27,8 @@ struct OperationRow {
   const char* name = nullptr;  // As in rpc.proto.
   // What is malformed about the request, or null.
   const char* (*check)(const rpc::Request& request) = nullptr;
+  // The node that it is about, or whose child, as the request says; 0: none.
+  uint64_t (*node)(const rpc::Request& request) = nullptr;
   // Null with kChangesSession.
   ErrnoOrVoid (*run)(OperationContext& context, const rpc::Request& request,
                      rpc::Reply& reply) = nullptr;

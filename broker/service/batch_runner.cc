@@ -1,7 +1,11 @@
 #include "broker/service/batch_runner.h"
 
+#include <absl/cleanup/cleanup.h>
+#include <sys/resource.h>
+
 #include "common/checked.h"
 #include "common/logging.h"
+#include "common/mutex_lock.h"
 #include "proto/bounds.h"
 
 namespace postern {
@@ -29,6 +33,12 @@ const char* CheckBatch(const rpc::RequestBatch& batch) {
   return nullptr;
 }
 
+// The st_dev of what the guest knows by that number; 0 if it knows nothing.
+uint64_t DeviceOf(Session& session, uint64_t node) {
+  const ErrnoOr<InodeRef> inode = session.inodes.Get(NodeId(node));
+  return inode.ok() ? (*inode)->identity().device : 0;
+}
+
 // What the guest is told. A host's ENOSYS must not reach it: the guest would take the operation
 // for unknown from then on, and some for success (FUSE: fc->no_…).
 uint32_t GuestError(Errno error) {
@@ -37,11 +47,38 @@ uint32_t GuestError(Errno error) {
 
 }  // namespace
 
-BatchRunner::BatchRunner(Filesystem& filesystem, CurrentSession& session,
-                         std::chrono::microseconds reply_delay)
-    : filesystem_(filesystem),
-      current_(session),
-      arena_block_(std::make_unique<char[]>(kArenaBytes)),
+// Tells how long an operation of the calling thread's has waited for something, from construction
+// to Stop(). On a crowded host time passes without that, too: so only what made the thread sleep
+// counts (getrusage(2)).
+class BatchRunner::WaitMeter {
+ public:
+  WaitMeter(SlowOperations& slow, uint64_t device, int operation)
+      : slow_(slow), device_(device), operation_(operation) {}
+
+  void Stop() const {
+    if (Sleeps() == sleeps_) return;
+    const auto now = SlowOperations::Clock::now();
+    slow_.Took(now - begin_, device_, operation_, now);
+  }
+
+ private:
+  static long Sleeps() {
+    rusage usage{};
+    getrusage(RUSAGE_THREAD, &usage);
+    return usage.ru_nvcsw;
+  }
+
+  SlowOperations& slow_;
+  const uint64_t device_;
+  const int operation_;
+  const long sleeps_ = Sleeps();
+  const SlowOperations::Clock::time_point begin_ = SlowOperations::Clock::now();
+};
+
+BatchRunner::BatchRunner(const Parts& parts, std::chrono::microseconds reply_delay)
+    : parts_(parts),
+      // The kernel gives no memory for what isn't used of it.
+      arena_block_(std::make_unique_for_overwrite<char[]>(kArenaBytes)),
       arena_(ArenaOptionsFor(arena_block_.get())),
       writer_([this](const rpc::Reply& reply, const OpenFileRef& file) { TakeBack(reply, file); },
               reply_delay) {}
@@ -60,65 +97,155 @@ void BatchRunner::Drop() {
 }
 
 void BatchRunner::RunUnanswered() {
-  const std::shared_ptr<Session> session = current_.Get();
+  const std::shared_ptr<Session> session = parts_.session.Get();
   if (session == nullptr) return;
   rpc::Reply nothing;
   for (const rpc::Request& request : batch_->requests()) {
     const OperationRow& row = *FindOperation(request.operation_case());
     if ((row.flags & kNoReply) == 0) continue;
-    OperationContext context{filesystem_, *session, *scratch_};
+    OperationContext context{parts_.filesystem, *session, *scratch_};
     (void)row.run(context, request, nothing);  // Nobody is told.
   }
 }
 
-ErrnoOrVoid BatchRunner::RunAnswered(RpcChannel& channel, absl::Mutex& send_mutex) {
-  writer_.Begin(channel, send_mutex, /*several=*/batch_->requests_size() > 1);
-  std::shared_ptr<Session> session = current_.Get();
-  const rpc::Request& last = *batch_->requests().rbegin();
-  for (const rpc::Request& request : batch_->requests()) {
+ErrnoOrVoid BatchRunner::RunAnswered(const Destination& to) {
+  writer_.Begin(to.channel, to.send_mutex, /*several=*/batch_->requests_size() > 1);
+  to_ = &to;
+  session_ = parts_.session.Get();
+  const absl::Cleanup end = [this] {
+    // Before the worker has its answers and may end the session: its files are to be closed then.
+    session_.reset();
+    to_ = nullptr;
+  };
+  bool measured = false;
+  for (index_ = 0; index_ < batch_->requests_size(); ++index_) {
+    const rpc::Request& request = batch_->requests(index_);
     const OperationRow& row = *FindOperation(request.operation_case());
     if ((row.flags & kNoReply) != 0) continue;  // RunUnanswered()
     // What may be slow holds up no answer; and what belongs to a session is sent or taken back
     // before that ends.
     if ((row.flags & (kMayBeSlow | kChangesSession)) != 0) POSTERN_RETURN_IF_ERROR(writer_.Flush());
-    POSTERN_RETURN_IF_ERROR(Answer(row, request, session));
-    if (&request != &last) POSTERN_RETURN_IF_ERROR(writer_.FlushIfDue());
+    const bool measures = parts_.slow.watching() && session_ != nullptr;
+    if (!measures) {
+      POSTERN_RETURN_IF_ERROR(RunHere(request, row, nullptr));
+    } else if (!HandIfSlow(request, row)) {
+      const WaitMeter meter(parts_.slow, DeviceOf(*session_, row.node(request)),
+                            request.operation_case());
+      POSTERN_RETURN_IF_ERROR(RunHere(request, row, &meter));
+      measured = true;
+    }
+    if (index_ + 1 < batch_->requests_size()) POSTERN_RETURN_IF_ERROR(writer_.FlushIfDue());
   }
-  // Before the worker has its answers and may end the session: its files are to be closed then.
-  session.reset();
+  if (measured) parts_.slow.EndMeasuring(SlowOperations::Clock::now());
+  session_.reset();
   return writer_.Flush();
 }
 
-ErrnoOrVoid BatchRunner::Answer(const OperationRow& row, const rpc::Request& request,
-                                std::shared_ptr<Session>& session) {
+ErrnoOrVoid BatchRunner::RunHere(const rpc::Request& request, const OperationRow& row,
+                                 const WaitMeter* meter) {
   auto* reply = google::protobuf::Arena::CreateMessage<rpc::Reply>(&arena_);
+  const bool changes_session = (row.flags & kChangesSession) != 0;
+  if (!changes_session) {
+    begun_.store(begun() + 1, std::memory_order_relaxed);
+    state_.store(kRunning, std::memory_order_release);
+  }
+  OpenFileRef file = Run(row, request, session_, *reply);
+  if (meter != nullptr) meter->Stop();
+  if (!changes_session && state_.exchange(kBetween, std::memory_order_acq_rel) == kSeized) {
+    const MutexLock seizing(seize_mutex_);  // Its end is waited for.
+    parts_.slow.EndStuck(stuck_device_, request.operation_case());
+  }
+  return writer_.Add(*reply, std::move(file));
+}
+
+void BatchRunner::SeizeIfAt(uint64_t begun) {
+  const MutexLock lock(seize_mutex_);
+  uint32_t running = kRunning;
+  // Another one may begin in between: then that is taken for stuck, which does no harm.
+  if (this->begun() != begun ||
+      !state_.compare_exchange_strong(running, kSeized, std::memory_order_acq_rel)) {
+    return;
+  }
+  const rpc::Request& stuck = batch_->requests(index_);
+  const uint64_t node = FindOperation(stuck.operation_case())->node(stuck);
+  stuck_device_ = session_ == nullptr ? 0 : DeviceOf(*session_, node);
+  parts_.slow.BeginStuck(stuck_device_, stuck.operation_case());
+  (void)writer_.Flush();  // It remembers errors.
+  for (; index_ + 1 < batch_->requests_size(); ++index_) {
+    const rpc::Request& next = batch_->requests(index_ + 1);
+    const OperationRow& row = *FindOperation(next.operation_case());
+    if ((row.flags & kNoReply) != 0) continue;
+    if ((row.flags & kChangesSession) != 0 || session_ == nullptr) return;
+    if (!Hand(next, DeviceOf(*session_, row.node(next)))) return;
+  }
+}
+
+void BatchRunner::FlushBeforeSlow() {
+  // If somebody has seized it, that one has done so; and what has waited alone has nothing to send.
+  uint32_t running = kRunning;
+  if (!state_.compare_exchange_strong(running, kBetween, std::memory_order_acq_rel)) return;
+  (void)writer_.Flush();  // It remembers errors.
+  state_.store(kRunning, std::memory_order_release);
+}
+
+bool BatchRunner::HandIfSlow(const rpc::Request& request, const OperationRow& row) {
+  if (!parts_.slow.any() || (row.flags & kChangesSession) != 0) return false;
+  const uint64_t device = DeviceOf(*session_, row.node(request));
+  return parts_.slow.IsSlow(device, request.operation_case(), SlowOperations::Clock::now()) &&
+         Hand(request, device);
+}
+
+bool BatchRunner::Hand(const rpc::Request& request, uint64_t device) {
+  WaitingRoom::Work work{.request = request,
+                         .session = session_,
+                         .device = device,
+                         .channel = &to_->channel,
+                         .send_mutex = &to_->send_mutex};
+  return parts_.waiting_room.Put(work);
+}
+
+ErrnoOrVoid BatchRunner::RunWaiting(WaitingRoom::Work& work) {
+  const OperationRow& row = *FindOperation(work.request.operation_case());
+  writer_.Begin(*work.channel, *work.send_mutex, /*several=*/false);
+  std::shared_ptr<Session> session = std::move(work.session);
+  auto* reply = google::protobuf::Arena::CreateMessage<rpc::Reply>(&arena_);
+  // Not measured: so many threads at a time also wait for each other. When what is known has been
+  // forgotten, the next one runs on a channel's thread, and tells anew.
+  OpenFileRef file = Run(row, work.request, session, *reply);
+  session.reset();  // As in RunAnswered().
+  POSTERN_RETURN_IF_ERROR(writer_.Add(*reply, std::move(file)));
+  return writer_.Flush();
+}
+
+OpenFileRef BatchRunner::Run(const OperationRow& row, const rpc::Request& request,
+                             std::shared_ptr<Session>& session, rpc::Reply& reply) {
   OpenFileRef file;
   ErrnoOrVoid result;
   if ((row.flags & kChangesSession) != 0) {
     session.reset();  // Or its files would stay open past the reply.
-    result = current_.Change(request);
-    session = current_.Get();
+    result = parts_.session.Change(request);
+    session = parts_.session.Get();
   } else if (session == nullptr) {
     result = Errno(EIO);
   } else {
-    OperationContext context{filesystem_, *session, *scratch_, nullptr, &flush_};
-    result = RunOperation(row, context, request, *reply);
+    OperationContext context{parts_.filesystem, *session, *scratch_, nullptr, &flush_};
+    result = RunOperation(row, context, request, reply);
     file = std::move(context.reply_file);
   }
-  reply->set_id(request.id());
+  reply.set_id(request.id());
   if (!result.ok()) {
     // Nothing half done goes out with an error.
-    reply->clear_result();
-    reply->set_error(GuestError(result.error()));
+    reply.clear_result();
+    reply.set_error(GuestError(result.error()));
     file.reset();
   }
   const bool brings_file = result.ok() && (row.flags & kAnswersDescriptor) != 0;
   if ((file != nullptr) != brings_file) LOG(FATAL) << row.name << " answered a wrong descriptor";
-  return writer_.Add(*reply, std::move(file));
+  return file;
 }
 
 void BatchRunner::TakeBack(const rpc::Reply& reply, const OpenFileRef& file) {
-  const std::shared_ptr<Session> session = current_.Get();
+  const std::shared_ptr<Session> session = parts_.session.Get();
   if (session == nullptr) return;
   const OpenFileId id(
       (reply.has_created() ? reply.created().opened() : reply.opened()).open_file_id());

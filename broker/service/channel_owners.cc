@@ -2,8 +2,8 @@
 
 namespace postern {
 
-ChannelOwners::ChannelOwners(size_t channels, size_t threads, int turn_messages)
-    : threads_(threads), turn_messages_(turn_messages), channels_(channels) {}
+ChannelOwners::ChannelOwners(size_t channels, int turn_messages)
+    : turn_messages_(turn_messages), channels_(channels) {}
 
 bool ChannelOwners::Own(size_t channel) {
   Claim nobody = kNobody;

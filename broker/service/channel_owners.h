@@ -34,15 +34,11 @@ class ChannelOwners {
   // After so many messages in a row of one channel the others have their turn.
   static constexpr int kTurnMessages = 64;
 
-  ChannelOwners(size_t channels, size_t threads, int turn_messages = kTurnMessages);
+  explicit ChannelOwners(size_t channels, int turn_messages = kTurnMessages);
 
   // A thread waits for an event of any channel's, and has one.
   void BeginIdle() { ++idle_threads_; }
   void EndIdle() { --idle_threads_; }
-
-  // Whether there is always a thread for the next message, so that no channel need be kept while a
-  // message is worked on.
-  bool has_spare_threads() const { return threads_ > channels_.size(); }
 
   // Takes a channel that nobody owns. False if somebody does.
   bool Own(size_t channel);
@@ -92,7 +88,6 @@ class ChannelOwners {
     std::atomic<Claim> seen{kNobody};
   };
 
-  const size_t threads_;
   const int turn_messages_;
   std::vector<Channel> channels_;
   std::atomic<Claim> last_claim_{kReceiving};

@@ -21,7 +21,7 @@ constexpr int kPatience = 5;
 ReplyWriter::ReplyWriter(TakeBack take_back, std::chrono::microseconds delay)
     : take_back_(std::move(take_back)),
       delay_(delay),
-      buffer_(std::make_unique<std::byte[]>(kMaxMessageBytes)) {
+      buffer_(std::make_unique_for_overwrite<std::byte[]>(kMaxMessageBytes)) {
   files_.reserve(kMaxMessageDescriptors);
 }
 

@@ -2,7 +2,6 @@
 
 #include <absl/cleanup/cleanup.h>
 #include <absl/strings/str_cat.h>
-#include <absl/synchronization/blocking_counter.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
@@ -27,11 +26,15 @@ struct BrokerService::Link {
   RpcChannel channel;
   // Held over a send, which blocks for the send timeout at the most. Nothing is locked under it.
   absl::Mutex send_mutex;
+  // Whose batch is the last one that was begun. Null: there was none.
+  std::atomic<BatchRunner*> runner{nullptr};
+  // When the timer last expired: how many operations that had begun.
+  std::atomic<uint64_t> begun{0};
 };
 
 // What one thread needs, reused from message to message.
 struct BrokerService::ThreadState {
-  BatchRunner runner;
+  BatchRunner& runner;
   PeerWaiting waiting;
 };
 
@@ -39,8 +42,9 @@ BrokerService::BrokerService(Filesystem& filesystem, std::vector<RpcChannel> cha
                              BrokerServiceOptions options)
     : filesystem_(filesystem),
       options_(std::move(options)),
-      owners_(channels.size(), options_.threads),
-      session_(filesystem) {
+      owners_(channels.size()),
+      session_(filesystem),
+      waiting_room_(options_.waiting_threads) {
   for (RpcChannel& channel : channels) links_.push_back(std::make_unique<Link>(std::move(channel)));
 }
 
@@ -71,25 +75,33 @@ absl::Status BrokerService::Start() {
     if (added.ok()) added = AddEvent(channel.doorbell().fd(), EPOLLIN | EPOLLET, number);
   }
   if (!added.ok()) return failed("epoll_ctl", added.error());
-  std::atomic<int> failure{0};
-  absl::BlockingCounter started(static_cast<int>(options_.threads));
-  for (size_t i = 0; i < options_.threads; ++i) {
-    threads_.emplace_back([this, &started, &failure] {
-      const ErrnoOrVoid own = MakeThreadStateOwn(filesystem_.proc_fd());
-      if (!own.ok()) failure = own.errno_value();
-      AskForShortSlices();
-      WarmUpThread();
-      started.DecrementCount();
-      Run();
-    });
+  started_ = std::make_unique<absl::BlockingCounter>(
+      static_cast<int>(options_.threads + options_.waiting_threads));
+  for (size_t i = 0; i < options_.threads + options_.waiting_threads; ++i) {
+    runners_.push_back(std::make_unique<BatchRunner>(
+        BatchRunner::Parts{filesystem_, session_, slow_, waiting_room_}, options_.reply_delay));
+    StartThread(*runners_.back(),
+                i < options_.threads ? &BrokerService::Run : &BrokerService::RunWaiting);
   }
   // What a thread needs to start must not meet the seccomp filter.
-  started.Wait();
-  if (failure != 0) {
+  started_->Wait();
+  if (failure_ != 0) {
     return failed("unshare(CLONE_FS), which a container's seccomp policy may forbid",
-                  Errno(failure));
+                  Errno(failure_));
   }
   return absl::OkStatus();
+}
+
+void BrokerService::StartThread(BatchRunner& runner, void (BrokerService::*run)(BatchRunner&)) {
+  threads_.emplace_back([this, &runner, run] {
+    const ErrnoOrVoid own = MakeThreadStateOwn(filesystem_.proc_fd());
+    if (!own.ok()) failure_ = own.errno_value();
+    AskForShortSlices();
+    WarmUpThread();
+    started_->DecrementCount();
+    released_.WaitForNotification();
+    if (serving_) (this->*run)(runner);  // Else it stopped before it began: the jail isn't closed.
+  });
 }
 
 ErrnoOrVoid BrokerService::AddEvent(int fd, uint32_t events, uint64_t number) {
@@ -105,6 +117,7 @@ void BrokerService::Serve() {
 
 void BrokerService::Stop() {
   if (stop_) stop_->Signal();
+  waiting_room_.Close();
   if (!released_.HasBeenNotified()) released_.Notify();
   for (std::thread& thread : threads_) thread.join();
   threads_.clear();
@@ -117,11 +130,8 @@ void BrokerService::Fail(const char* what) {
   if (options_.on_failure) options_.on_failure();
 }
 
-void BrokerService::Run() {
-  ThreadState thread{.runner{filesystem_, session_, options_.reply_delay},
-                     .waiting{PeerWaiting(options_.poll_budget)}};
-  released_.WaitForNotification();
-  if (!serving_) return;  // Stopped before it began: the jail isn't closed.
+void BrokerService::Run(BatchRunner& runner) {
+  ThreadState thread{.runner = runner, .waiting{PeerWaiting(options_.poll_budget)}};
   for (;;) {
     epoll_event event{};
     owners_.BeginIdle();
@@ -140,6 +150,21 @@ void BrokerService::Run() {
     links_[number]->channel.Awake();
     ServeLink(number, thread);
   }
+}
+
+void BrokerService::RunWaiting(BatchRunner& runner) {
+  while (std::optional<WaitingRoom::Work> work = waiting_room_.Take()) {
+    const ErrnoOrVoid sent = runner.RunWaiting(*work);
+    runner.Drop();
+    waiting_room_.Done(work->device);
+    if (!sent.ok()) FailedToSend(sent.error());
+  }
+}
+
+void BrokerService::FailedToSend(Errno error) {
+  // A worker that has ended is no malformed one: the launcher sees to that.
+  if (error == Errno(EPIPE) || error == Errno(ECONNRESET)) return;
+  Fail(error == Errno(EAGAIN) ? "replies aren't read" : "replies can't be sent");
 }
 
 void BrokerService::ServeLink(size_t number, ThreadState& thread) {
@@ -183,26 +208,15 @@ bool BrokerService::RunBatch(size_t number, ThreadState& thread) {
   Link& link = *links_[number];
   const absl::Cleanup drop = [&thread] { thread.runner.Drop(); };
   thread.runner.RunUnanswered();
-  ChannelOwners::Claim claim{};
-  if (owners_.has_spare_threads()) {
-    owners_.Release(number);
-    Watch(number);
-  } else {
-    claim = owners_.BeginWork(number);
-    if (owners_.StartsTimer()) StartTimer();
-  }
-  const ErrnoOrVoid sent = thread.runner.RunAnswered(link.channel, link.send_mutex);
+  const ChannelOwners::Claim claim = owners_.BeginWork(number);
+  if (owners_.StartsTimer()) StartTimer();
+  link.runner.store(&thread.runner, std::memory_order_relaxed);
+  const ErrnoOrVoid sent = thread.runner.RunAnswered({link.channel, link.send_mutex});
   if (!sent.ok()) {
-    // A worker that has ended is no malformed one: the launcher sees to that.
-    if (sent.error() != Errno(EPIPE) && sent.error() != Errno(ECONNRESET)) {
-      Fail(sent.error() == Errno(EAGAIN) ? "replies aren't read" : "replies can't be sent");
-    }
+    FailedToSend(sent.error());
     return false;
   }
-  if (!owners_.has_spare_threads()) return owners_.EndWork(number, claim);
-  if (!owners_.Own(number)) return false;
-  link.channel.Awake();
-  return true;
+  return owners_.EndWork(number, claim);
 }
 
 void BrokerService::Watch(size_t number) {
@@ -218,6 +232,10 @@ void BrokerService::StartTimer() {
   }
 }
 
+void BrokerService::NoteBegun(Link& link) {
+  if (const BatchRunner* const runner = link.runner) link.begun = runner->begun();
+}
+
 void BrokerService::ReleaseStuck() {
   owners_.TimerExpired();
   bool any_begun = false;
@@ -227,9 +245,14 @@ void BrokerService::ReleaseStuck() {
         break;
       case ChannelOwners::Work::kBegun:
         any_begun = true;
+        slow_.Suspect();
+        NoteBegun(*links_[number]);
         break;
       case ChannelOwners::Work::kReleased:
         Watch(number);
+        if (BatchRunner* const runner = links_[number]->runner) {
+          runner->SeizeIfAt(links_[number]->begun);
+        }
         break;
     }
   }

@@ -3,6 +3,7 @@
 #define POSTERN_BROKER_SERVICE_SERVICE_H_
 
 #include <absl/status/status.h>
+#include <absl/synchronization/blocking_counter.h>
 #include <absl/synchronization/notification.h>
 #include <absl/time/time.h>
 
@@ -17,8 +18,11 @@
 #include <vector>
 
 #include "broker/operations/filesystem.h"
+#include "broker/service/batch_runner.h"
 #include "broker/service/channel_owners.h"
 #include "broker/service/current_session.h"
+#include "broker/service/slow_operations.h"
+#include "broker/service/waiting_room.h"
 #include "common/errno_or.h"
 #include "common/event_fd.h"
 #include "common/rpc/rpc_channel.h"
@@ -27,7 +31,11 @@
 namespace postern {
 
 struct BrokerServiceOptions {
+  // That serve the channels. With as many as channels, each can have its own; more of them are
+  // there for those that are stuck.
   size_t threads = 1;
+  // So many requests that wait for a disk or a server may do so at a time, beside the others.
+  size_t waiting_threads = 0;
   // A worker that doesn't read its replies for so long has failed.
   absl::Duration send_timeout = absl::Seconds(10);
   // How long a thread looks for the next message before it sleeps, at the most.
@@ -42,8 +50,8 @@ struct BrokerServiceOptions {
 
 // Serves the RPC on a set of channels. The worker at their other ends is taken for an attacker: the
 // first malformed message ends the service. Any thread serves any channel, as ChannelOwners says.
-// If a message takes long, or if there are more threads than channels, the next one goes to another
-// thread, so that a slow request holds up no other message.
+// If a message takes long, the next one goes to another thread; and what has been slow of late is
+// run by threads of its own, so that a slow request holds up no other.
 class BrokerService {
  public:
   // `filesystem` is borrowed and must outlive the service.
@@ -71,8 +79,11 @@ class BrokerService {
 
   // Has threads told of what comes to `fd`.
   ErrnoOrVoid AddEvent(int fd, uint32_t events, uint64_t number);
-  // A thread's life.
-  void Run();
+  // Starts a thread that does what it needs before the jail closes, and then `run`.
+  void StartThread(BatchRunner& runner, void (BrokerService::*run)(BatchRunner&));
+  // A thread's life, and that of one for what waits.
+  void Run(BatchRunner& runner);
+  void RunWaiting(BatchRunner& runner);
   // Of a link that the calling thread owns; not any more afterwards.
   void ServeLink(size_t number, ThreadState& thread);
   enum class Received { kBatch, kNothing, kEnd };
@@ -85,6 +96,10 @@ class BrokerService {
   void StartTimer();
   // Takes links away from threads that have been at one message for long.
   void ReleaseStuck();
+  // Remembers which operation is under way there.
+  static void NoteBegun(Link& link);
+  // An error of BatchRunner's when it sent replies.
+  void FailedToSend(Errno error);
   void Fail(const char* what);
 
   // Constant.
@@ -95,10 +110,17 @@ class BrokerService {
   UniqueFd epoll_;
   std::optional<EventFd> stop_;
   UniqueFd timer_;
+  // A thread's each. They outlive all threads: one may seize another's batch.
+  std::vector<std::unique_ptr<BatchRunner>> runners_;
   std::vector<std::thread> threads_;
 
   ChannelOwners owners_;
   CurrentSession session_;
+  SlowOperations slow_;
+  WaitingRoom waiting_room_;
+  // Of the threads that begin: how many, and what one has failed with.
+  std::atomic<int> failure_{0};
+  std::unique_ptr<absl::BlockingCounter> started_;
   absl::Notification released_;
   std::atomic<bool> serving_{false};  // Set before released_ is notified.
   std::atomic<bool> failed_{false};

@@ -21,9 +21,9 @@ constexpr OptionRow kOptions[] = {
      "ignores\n"
      "this one; User-Mode Linux needs it.",
      &SetTag},
-    {"--thread-pool-size", "N", "Threads of the broker; 0: one per queue [0]",
-     "The broker does the file operations that need a right. File data is moved by the worker,\n"
-     "which has a thread per queue.",
+    {"--thread-pool-size", "N", "Operations that may wait at a time; 0: 16 [0]",
+     "For a disk or a server: so many on names and attributes, and so many on data. What doesn't\n"
+     "wait is done by a thread for each queue.",
      &SetThreadPoolSize},
     {"--request-queues", "N", "Request queues offered (1-64) [one per processor, at most 8]",
      "How many are used is the front end's choice.", &SetRequestQueues},

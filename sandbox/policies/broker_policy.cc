@@ -2,6 +2,7 @@
 #include <seccomp.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -26,6 +27,8 @@ constexpr SeccompRow kBroker[] = {
 #endif
     {SCMP_SYS(timerfd_settime), Is32(1, 0), "noticing a request that takes long"},
     {SCMP_SYS(fcntl), Is32(1, F_DUPFD_CLOEXEC), "INIT: the root of the next session"},
+    {SCMP_SYS(getrusage), Is32(0, static_cast<uint32_t>(RUSAGE_THREAD)),
+     "telling who waits for a disk from who waits for a processor", kRare},
     {SCMP_SYS(sched_getaffinity), Is32(0, 0), "following the worker on a crowded host", kRare},
     {SCMP_SYS(sched_setaffinity), Is32(0, 0), "following the worker on a crowded host", kRare},
     // When one thread has ended a session that makes no sense, the others end on their own until

@@ -3,6 +3,7 @@
 #define POSTERN_WORKER_FUSE_FUSE_OPTIONS_H_
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 
 #include "proto/config.pb.h"
@@ -31,6 +32,8 @@ struct FuseOptions {
   bool allow_mmap = false;
   bool killpriv_v2 = false;
   bool announce_submounts = true;
+  // So many file operations may wait for a disk or a server at a time.
+  size_t io_threads = 0;
   // How long a queue's thread looks for work before it sleeps, at the most.
   std::chrono::microseconds poll_budget{0};
 };

@@ -19,6 +19,7 @@
 #include "common/ids.h"
 #include "common/mix_bits.h"
 #include "common/unique_fd.h"
+#include "worker/fuse/slow_transfers.h"
 
 namespace postern {
 
@@ -63,6 +64,8 @@ struct GuestFile {
   // Whether the filesystem takes RWF_NOWAIT on this file; learnt from the first EOPNOTSUPP.
   std::atomic<bool> read_nowait = true;
   std::atomic<bool> write_nowait = true;
+  // Of those that it doesn't take it for.
+  SlowTransfers slow_transfers;
   // The file has, or may get, set-user-ID or set-group-ID bits, which any write by this process
   // would clear: it has no capability. Never unset, because what removes the bits may be followed
   // by what sets them again.

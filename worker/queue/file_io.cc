@@ -26,8 +26,9 @@ FileProgress Transfer(FileOperation& operation, const DescriptorChain& chain, Bl
   const bool reading = operation.kind == FileOperation::Kind::kRead;
   std::atomic<bool>& nowait = reading ? operation.file->read_nowait : operation.file->write_nowait;
   const int fd = operation.file->fd.get();
-  if (blocking == Blocking::kAvoid && operation.file->may_stall &&
-      !nowait.load(std::memory_order_relaxed)) {
+  SlowTransfers& slow = operation.file->slow_transfers;
+  if (blocking == Blocking::kAvoid && !nowait.load(std::memory_order_relaxed) &&
+      (operation.file->may_stall || slow.AreExpected(SlowTransfers::Clock::now()))) {
     return FileProgress::kWouldBlock;
   }
   while (operation.result < operation.size) {
@@ -42,14 +43,19 @@ FileProgress Transfer(FileOperation& operation, const DescriptorChain& chain, Bl
     const int count = static_cast<int>(std::min<size_t>(ranges.size(), IOV_MAX));
     const bool avoid = blocking == Blocking::kAvoid && nowait.load(std::memory_order_relaxed);
     const int flags = static_cast<int>(operation.flags) | (avoid ? RWF_NOWAIT : 0);
+    const auto begin = avoid ? SlowTransfers::Clock::time_point() : SlowTransfers::Clock::now();
     const ssize_t moved = reading ? preadv2(fd, ranges.data(), count, *offset, flags)
                                   : pwritev2(fd, ranges.data(), count, *offset, flags);
+    const int error = errno;
+    if (!avoid) {
+      const auto now = SlowTransfers::Clock::now();
+      slow.Took(now - begin, now);
+    }
     if (moved > 0) {
       operation.result += static_cast<uint64_t>(moved);
       continue;
     }
     if (moved == 0) break;  // The end of the file.
-    const int error = errno;
     if (error == EINTR) continue;
     if (avoid && error == EAGAIN) return FileProgress::kWouldBlock;
     if (avoid && error == EOPNOTSUPP) {

@@ -19,7 +19,7 @@ enum class Blocking { kAvoid, kAllowed };
 // done at once where the filesystem is local, as nothing is written back. A buffered write may
 // still block where a local filesystem doesn't know RWF_NOWAIT (ext4): the page cache takes it, and
 // handing each one to another thread would cost more than it saves. Where it may stall (GuestFile)
-// all of them are handed over.
+// all of them are handed over, and where one has taken long the next ones are.
 FileProgress Advance(FileOperation& operation, const DescriptorChain& chain, Blocking blocking,
                      std::vector<iovec>& ranges);
 

@@ -9,23 +9,22 @@
 namespace postern {
 namespace {
 
-// File I/O that blocks at the same time: enough to keep a disk busy.
+// Fewer would have reads wait for what takes long.
 constexpr size_t kMinIoThreads = 4;
-constexpr size_t kMaxIoThreads = 16;
 
 // Descriptors that aren't the guest's files. Standard streams, control channel, connection, those
 // of its messages, the descriptors of one message of the broker's, the I/O threads' (FLUSH), and a
 // margin.
-constexpr size_t kProcessDescriptors = 32 + 2 * kMaxMessageDescriptors + kMaxIoThreads;
+constexpr size_t kProcessDescriptors = 32 + 2 * kMaxMessageDescriptors;
 // Channel, doorbell and the broker's; kick, call and error, and what replaces them.
 constexpr size_t kQueueDescriptors = 9;
 
 // How many files the guest may have open: what FLUSH and a new connection's memory need is set
 // aside, so that a guest at the limit only can't open more. At least one.
-size_t OpenFileLimit(size_t queues) {
+size_t OpenFileLimit(size_t queues, size_t io_threads) {
   rlimit limit{};
   if (getrlimit(RLIMIT_NOFILE, &limit) < 0) return 1;
-  const size_t own = kProcessDescriptors + queues * kQueueDescriptors;
+  const size_t own = kProcessDescriptors + io_threads + queues * kQueueDescriptors;
   return limit.rlim_cur > own ? limit.rlim_cur - own : 1;
 }
 
@@ -36,9 +35,9 @@ ErrnoOr<std::unique_ptr<FuseDevice>> FuseDevice::Create(std::vector<RpcChannel> 
   // What wakes a queue's thread, whoever has something for it.
   std::vector<EventFd> wakes;
   for (RpcChannel& channel : channels) wakes.push_back(channel.TakeDoorbell());
-  const size_t io_threads = std::clamp(2 * channels.size(), kMinIoThreads, kMaxIoThreads);
+  const size_t io_threads = std::max(options.io_threads, kMinIoThreads);
   std::unique_ptr<FuseDevice> device(new FuseDevice(options, io_threads));
-  device->shared_.open_files.set_limit(OpenFileLimit(channels.size()));
+  device->shared_.open_files.set_limit(OpenFileLimit(channels.size(), io_threads));
   for (size_t i = 0; i < channels.size(); ++i) {
     device->queues_.push_back(std::make_unique<QueueThread>(
         device->shared_, std::move(channels[i]), std::move(wakes[i]),

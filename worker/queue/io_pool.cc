@@ -3,7 +3,7 @@
 #include <absl/synchronization/blocking_counter.h>
 #include <pthread.h>
 
-#include <optional>
+#include <algorithm>
 #include <utility>
 
 #include "common/mutex_lock.h"
@@ -14,7 +14,10 @@
 
 namespace postern {
 
-IoPool::IoPool(size_t threads, size_t processors) : can_share_work_(processors > 1) {
+IoPool::IoPool(size_t threads, size_t processors)
+    : can_share_work_(processors > 1),
+      most_long_(std::max<size_t>(1, threads / 2)),
+      most_stalling_(std::max<size_t>(1, threads * 3 / 4)) {
   absl::BlockingCounter started(static_cast<int>(threads));
   for (size_t i = 0; i < threads; ++i) {
     threads_.emplace_back([this, &started] {
@@ -38,28 +41,60 @@ IoPool::~IoPool() {
 
 void IoPool::Submit(PendingRequest& request) {
   MutexLock lock(mutex_);
-  waiting_.push_back({&request, nullptr});
+  waiting_.push_back({&request, nullptr, KindOf(request.file)});
 }
 
 void IoPool::Close(ClosingFile file) {
   auto closing = std::make_unique<ClosingFile>(std::move(file));
   MutexLock lock(mutex_);
-  waiting_.push_back({nullptr, std::move(closing)});
+  waiting_.push_back({nullptr, std::move(closing), kStalling});
+}
+
+uint32_t IoPool::KindOf(const FileOperation& operation) {
+  const uint32_t stalls = operation.file->may_stall ? uint32_t{kStalling} : 0;
+  switch (operation.kind) {
+    case FileOperation::Kind::kSync:
+    case FileOperation::Kind::kAllocate:
+    case FileOperation::Kind::kCopy:
+      return stalls | kLong;
+    case FileOperation::Kind::kRead:
+    case FileOperation::Kind::kWrite:
+    case FileOperation::Kind::kFlush:
+    case FileOperation::Kind::kSeek:
+      return stalls;
+  }
+  return stalls;
+}
+
+IoPool::Waiting::const_iterator IoPool::NextLocked() const {
+  const bool long_full = running_long_ >= most_long_;
+  const bool stalling_full = running_stalling_ >= most_stalling_;
+  return std::find_if(waiting_.begin(), waiting_.end(), [=](const Work& work) {
+    return !(long_full && (work.kind & kLong) != 0) &&
+           !(stalling_full && (work.kind & kStalling) != 0);
+  });
 }
 
 void IoPool::Run() {
   std::vector<iovec> ranges;
+  Work work;  // Ends, and closes, outside of the lock.
   while (true) {
-    std::optional<Work> work;  // Ends, and closes, outside of the lock.
     {
       MutexLock lock(mutex_);
-      mutex_.Await(absl::Condition(this, &IoPool::HasWorkLocked));
-      if (waiting_.empty()) return;
-      work.emplace(std::move(waiting_.front()));
-      waiting_.pop_front();
+      if ((work.kind & kLong) != 0) --running_long_;
+      if ((work.kind & kStalling) != 0) --running_stalling_;
+      work.kind = 0;
+      mutex_.Await(absl::Condition(this, &IoPool::MayGoOnLocked));
+      const auto next = waiting_.begin() + (NextLocked() - waiting_.cbegin());
+      if (next == waiting_.end()) return;
+      work = std::move(*next);
+      waiting_.erase(next);
+      if ((work.kind & kLong) != 0) ++running_long_;
+      if ((work.kind & kStalling) != 0) ++running_stalling_;
     }
-    if (work->request == nullptr) continue;
-    PendingRequest& request = *work->request;
+    work.file.reset();
+    if (work.request == nullptr) continue;
+    PendingRequest& request = *std::exchange(work.request, nullptr);
     Advance(request.file, request.chain, Blocking::kAllowed, ranges);
     request.completions->Post(request);
   }

@@ -6,11 +6,13 @@
 #include <absl/synchronization/mutex.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <memory>
 #include <thread>
 #include <vector>
 
+#include "worker/fuse/file_operation.h"
 #include "worker/fuse/open_files.h"
 
 namespace postern {
@@ -19,7 +21,9 @@ struct PendingRequest;
 
 // Carries file operations to their end and gives the requests back to their queues. Shared by all
 // queues; thread-safe. All threads are made by the constructor. What waits is bounded by what the
-// guest has in its rings and by its open files.
+// guest has in its rings and by its open files. Reads and writes always find a thread: those that
+// write a whole file back have half of them at the most, and filesystems with a server behind them,
+// which may never answer, three quarters.
 class IoPool {
  public:
   // `processors`: how many this process may run on.
@@ -37,21 +41,32 @@ class IoPool {
   void Close(ClosingFile file);
 
  private:
+  // What may not have all threads.
+  enum Kind : uint32_t { kLong = 1, kStalling = 2 };
   // One of the two. Small, because it waits for each request that would block; files whose closing
   // may stall are rare.
   struct Work {
     PendingRequest* request = nullptr;
     std::unique_ptr<ClosingFile> file;
+    uint32_t kind = 0;  // Of Kind.
   };
+  using Waiting = std::deque<Work>;
 
+  static uint32_t KindOf(const FileOperation& operation);
   void Run();
-  bool HasWorkLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    return stopping_ || !waiting_.empty();
+  // The first that may be begun; the end if none may.
+  Waiting::const_iterator NextLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool MayGoOnLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return (stopping_ && waiting_.empty()) || NextLocked() != waiting_.end();
   }
 
   const bool can_share_work_;
+  const size_t most_long_;
+  const size_t most_stalling_;
   absl::Mutex mutex_;
-  std::deque<Work> waiting_ ABSL_GUARDED_BY(mutex_);
+  Waiting waiting_ ABSL_GUARDED_BY(mutex_);
+  size_t running_long_ ABSL_GUARDED_BY(mutex_) = 0;
+  size_t running_stalling_ ABSL_GUARDED_BY(mutex_) = 0;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   std::vector<std::thread> threads_;
 };

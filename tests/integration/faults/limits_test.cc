@@ -46,10 +46,10 @@ class LimitsTest : public FaultsFixture {
 };
 
 TEST_F(LimitsTest, OpensWithoutEndAreEnfileLoggedOnceAndClosingMakesRoom) {
-  ASSERT_NO_FATAL_FAILURE(StartWith({"--rlimit-nofile=400"}));
+  ASSERT_NO_FATAL_FAILURE(StartWith({"--rlimit-nofile=700"}));
   std::vector<FuseHandle> handles;
   auto opened = fuse().Open(node_, O_RDONLY);
-  for (; opened.ok() && handles.size() < 400; opened = fuse().Open(node_, O_RDONLY)) {
+  for (; opened.ok() && handles.size() < 700; opened = fuse().Open(node_, O_RDONLY)) {
     handles.push_back(HandleOf(*opened));
   }
   EXPECT_ERRNO(opened, ENFILE);
@@ -67,10 +67,10 @@ TEST_F(LimitsTest, OpensWithoutEndAreEnfileLoggedOnceAndClosingMakesRoom) {
 }
 
 TEST_F(LimitsTest, DirectoriesWithoutEndAreEnfileAndClosingMakesRoom) {
-  ASSERT_NO_FATAL_FAILURE(StartWith({"--rlimit-nofile=400"}));
+  ASSERT_NO_FATAL_FAILURE(StartWith({"--rlimit-nofile=700"}));
   std::vector<FuseHandle> handles;
   auto opened = fuse().Opendir(kRoot);
-  for (; opened.ok() && handles.size() < 400; opened = fuse().Opendir(kRoot)) {
+  for (; opened.ok() && handles.size() < 700; opened = fuse().Opendir(kRoot)) {
     handles.push_back(HandleOf(*opened));
   }
   EXPECT_ERRNO(opened, ENFILE);
@@ -81,10 +81,10 @@ TEST_F(LimitsTest, DirectoriesWithoutEndAreEnfileAndClosingMakesRoom) {
 
 TEST_F(LimitsTest, LookupsThatHoldDescriptorsCannotKeepFilesFromBeingOpened) {
   ASSERT_NO_FATAL_FAILURE(
-      StartWith({"--rlimit-nofile=400", "--inode-file-handles=never"}, /*files=*/400));
+      StartWith({"--rlimit-nofile=700", "--inode-file-handles=never"}, /*files=*/700));
   std::vector<NodeId> known;
   int error = 0;
-  for (int i = 0; error == 0 && i < 400; ++i) {
+  for (int i = 0; error == 0 && i < 700; ++i) {
     const auto entry = fuse().Lookup(kRoot, "f" + std::to_string(i));
     error = entry.errno_value();
     if (entry.ok()) known.push_back(NodeOf(*entry));
@@ -95,7 +95,7 @@ TEST_F(LimitsTest, LookupsThatHoldDescriptorsCannotKeepFilesFromBeingOpened) {
   EXPECT_OK(fuse().Open(known.front(), O_RDONLY));
   EXPECT_OK(fuse().Opendir(kRoot));
   for (const NodeId node : known) ASSERT_OK(fuse().Forget(node, 1));
-  EXPECT_OK(fuse().Lookup(kRoot, "f399"));
+  EXPECT_OK(fuse().Lookup(kRoot, "f699"));
 }
 
 TEST_F(LimitsTest, InodesBeyondMaxInodesAreEnfileLoggedOnceAndForgetMakesRoom) {
@@ -119,14 +119,14 @@ TEST_F(LimitsTest, InodesBeyondMaxInodesAreEnfileLoggedOnceAndForgetMakesRoom) {
 
 TEST_F(LimitsTest, DescriptorsUnderWayOfOtherDaemonsCostOneRequestAndNotTheSession) {
   // The kernel counts the descriptors in all sockets of a user together (unix(7), ETOOMANYREFS).
-  ASSERT_NO_FATAL_FAILURE(StartWith({"--rlimit-nofile=400"}));
+  ASSERT_NO_FATAL_FAILURE(StartWith({"--rlimit-nofile=700"}));
   {
     auto pair = Channel::CreatePair();
     ASSERT_TRUE(pair.ok());
     const UniqueFd null(open("/dev/null", O_RDONLY | O_CLOEXEC));
     const std::vector<int> sent(kMaxMessageDescriptors, null.get());
     const std::byte byte{1};
-    for (int i = 0; i < 10; ++i) ASSERT_OK(pair->first.Send(std::span(&byte, 1), sent));
+    for (int i = 0; i < 12; ++i) ASSERT_OK(pair->first.Send(std::span(&byte, 1), sent));
     EXPECT_ERRNO(fuse().Open(node_, O_RDONLY), ENFILE);
     EXPECT_ERRNO(fuse().Create(kRoot, "new", O_RDWR), ENFILE);
     ExpectTheRestGoesOn();

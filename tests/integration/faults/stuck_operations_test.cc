@@ -99,26 +99,62 @@ TEST_F(StuckOperationsTest, AllThreadsButOneStuckLeaveMetadataServed) {
   for (AsyncRequest& request : stuck) EXPECT_EQ(request.Error(), 0);
 }
 
-TEST_F(StuckOperationsTest, AllBrokerThreadsStuckLeaveFileIoServed) {
+TEST_F(StuckOperationsTest, MoreStuckRequestsThanThreadsForThemLeaveAllElseServed) {
   ASSERT_NO_FATAL_FAILURE(StartWith({"--thread-pool-size=2"}));
   std::deque<AsyncRequest> stuck;
-  for (size_t i = 0; i < 2; ++i) {
+  for (size_t i = 0; i < 12; ++i) {
     const std::string name = "n" + std::to_string(i);
     scripted().Hold(FUSE_LOOKUP, name);
-    stuck.emplace_back(fuse_queue(1)).Send([&](FuseRequest& request) {
+    stuck.emplace_back(fuse_queue(1 + i % 2)).Send([&](FuseRequest& request) {
       vmm::EncodeLookup(request, slow_, name);
     });
+    if (i >= 2) continue;
     ASSERT_TRUE(scripted().WaitForHeld(i + 1));
   }
-  // What can't be served now waits, and isn't lost.
-  AsyncRequest waiting(fuse_queue(1));
-  waiting.Send([](FuseRequest& request) { vmm::EncodeGetattr(request, kRoot, std::nullopt); });
-  ExpectFileIo(1);
-  ExpectFileIo(2);
-  EXPECT_FALSE(waiting.done());
+  ExpectServed(1);
+  ExpectServed(2);
   scripted().Release();
   for (AsyncRequest& request : stuck) EXPECT_EQ(request.Error(), 0);
-  EXPECT_EQ(waiting.Error(), 0);
+}
+
+TEST_F(StuckOperationsTest, RequestsOfOneMessageWaitSideBySide) {
+  ASSERT_NO_FATAL_FAILURE(StartWith({}));
+  constexpr size_t kCount = 12;
+  std::deque<AsyncRequest> stuck;
+  for (size_t i = 0; i < kCount; ++i) {
+    const std::string name = "n" + std::to_string(i);
+    scripted().Hold(FUSE_LOOKUP, name);
+    stuck.emplace_back(fuse_queue(1)).Submit([&](FuseRequest& request) {
+      vmm::EncodeLookup(request, slow_, name);
+    });
+  }
+  fuse_queue(1).Flush();
+  EXPECT_TRUE(scripted().WaitForHeld(kCount));
+  ExpectServed(1);
+  ExpectServed(2);
+  scripted().Release();
+  for (AsyncRequest& request : stuck) EXPECT_EQ(request.Error(), 0);
+}
+
+TEST_F(StuckOperationsTest, WhatStandsBesideAStuckRequestInAMessageIsAnswered) {
+  ASSERT_NO_FATAL_FAILURE(StartWith({}));
+  scripted().Hold(FUSE_LOOKUP, "a");
+  std::deque<AsyncRequest> before;
+  std::deque<AsyncRequest> after;
+  const auto getattr = [](FuseRequest& request) {
+    vmm::EncodeGetattr(request, kRoot, std::nullopt);
+  };
+  for (int i = 0; i < 3; ++i) before.emplace_back(fuse_queue(1)).Submit(getattr);
+  AsyncRequest stuck(fuse_queue(1));
+  stuck.Submit([&](FuseRequest& request) { vmm::EncodeLookup(request, slow_, "a"); });
+  for (int i = 0; i < 3; ++i) after.emplace_back(fuse_queue(1)).Submit(getattr);
+  fuse_queue(1).Flush();
+  ASSERT_TRUE(scripted().WaitForHeld(1));
+  for (AsyncRequest& request : before) EXPECT_EQ(request.Error(), 0);
+  for (AsyncRequest& request : after) EXPECT_EQ(request.Error(), 0);
+  EXPECT_FALSE(stuck.done());
+  scripted().Release();
+  EXPECT_EQ(stuck.Error(), 0);
 }
 
 // One operation on an open file of the stuck filesystem.

@@ -68,7 +68,7 @@ class Model {
  public:
   explicit Model(const ModelSetup& setup)
       : setup_(setup),
-        owners_(setup.messages.size(), setup.threads,
+        owners_(setup.messages.size(),
                 setup.flaw == Flaw::kNoTurns ? 1'000'000 : setup.turn_messages) {}
 
   World First() const {
@@ -161,13 +161,8 @@ void Model::Receive(Thread& thread) {
   const bool endless = thread.channel < setup_.endless;
   if (!endless) ++channel.received;
   CountWait(thread.channel);
-  if (owners_.has_spare_threads()) {
-    thread.step = Step::kRelease;
-    thread.then = Step::kWork;
-  } else {
-    thread.step = setup_.flaw == Flaw::kTimerBeforeClaim ? Step::kStartTimer : Step::kBeginWork;
-    thread.then = setup_.flaw == Flaw::kTimerBeforeClaim ? Step::kBeginWork : Step::kWork;
-  }
+  thread.step = setup_.flaw == Flaw::kTimerBeforeClaim ? Step::kStartTimer : Step::kBeginWork;
+  thread.then = setup_.flaw == Flaw::kTimerBeforeClaim ? Step::kBeginWork : Step::kWork;
 }
 
 bool Model::RunThread(Thread& thread, size_t number) {
@@ -219,7 +214,7 @@ bool Model::RunThread(Thread& thread, size_t number) {
     case Step::kWork:
       if (thread.stuck && !AllIsReceived(world_)) return false;
       ++thread.in_a_row;
-      thread.step = owners_.has_spare_threads() ? Step::kOwn : Step::kEndWork;
+      thread.step = Step::kEndWork;
       return true;
     case Step::kEndWork:
       if (!owners_.EndWork(thread.channel, thread.claim) && setup_.flaw != Flaw::kKeepsWhatItLost) {

@@ -15,7 +15,7 @@ namespace {
 using Work = ChannelOwners::Work;
 
 TEST(ChannelOwnersTest, ChannelHasOneOwner) {
-  ChannelOwners owners(2, 2);
+  ChannelOwners owners(2);
   EXPECT_TRUE(owners.Own(0));
   EXPECT_FALSE(owners.Own(0));
   EXPECT_TRUE(owners.Own(1)) << "another channel";
@@ -24,7 +24,7 @@ TEST(ChannelOwnersTest, ChannelHasOneOwner) {
 }
 
 TEST(ChannelOwnersTest, OwnerAtWorkKeepsItsChannelForOneExpiryAndLosesItWithTheNext) {
-  ChannelOwners owners(1, 1);
+  ChannelOwners owners(1);
   ASSERT_TRUE(owners.Own(0));
   const ChannelOwners::Claim claim = owners.BeginWork(0);
   EXPECT_FALSE(owners.Own(0));
@@ -36,7 +36,7 @@ TEST(ChannelOwnersTest, OwnerAtWorkKeepsItsChannelForOneExpiryAndLosesItWithTheN
 }
 
 TEST(ChannelOwnersTest, OneMessageAfterAnotherIsNotOneThatTakesLong) {
-  ChannelOwners owners(1, 1);
+  ChannelOwners owners(1);
   ASSERT_TRUE(owners.Own(0));
   for (int i = 0; i < 3; ++i) {
     const ChannelOwners::Claim claim = owners.BeginWork(0);
@@ -46,7 +46,7 @@ TEST(ChannelOwnersTest, OneMessageAfterAnotherIsNotOneThatTakesLong) {
 }
 
 TEST(ChannelOwnersTest, ReceiverKeepsItsChannelHoweverLongItTakes) {
-  ChannelOwners owners(1, 1);
+  ChannelOwners owners(1);
   ASSERT_TRUE(owners.Own(0));
   EXPECT_EQ(owners.ReleaseIfStuck(0), Work::kNone);
   EXPECT_EQ(owners.ReleaseIfStuck(0), Work::kNone);
@@ -54,7 +54,7 @@ TEST(ChannelOwnersTest, ReceiverKeepsItsChannelHoweverLongItTakes) {
 }
 
 TEST(ChannelOwnersTest, TimerIsStartedByOneAndAgainAfterItsExpiry) {
-  ChannelOwners owners(1, 1);
+  ChannelOwners owners(1);
   EXPECT_TRUE(owners.StartsTimer());
   EXPECT_FALSE(owners.StartsTimer());
   owners.TimerExpired();
@@ -62,18 +62,13 @@ TEST(ChannelOwnersTest, TimerIsStartedByOneAndAgainAfterItsExpiry) {
 }
 
 TEST(ChannelOwnersTest, TurnIsOverAfterSoManyMessagesIfNoThreadIsIdle) {
-  ChannelOwners owners(2, 2);
+  ChannelOwners owners(2);
   EXPECT_FALSE(owners.IsTurnOver(ChannelOwners::kTurnMessages - 1));
   EXPECT_TRUE(owners.IsTurnOver(ChannelOwners::kTurnMessages));
   owners.BeginIdle();
   EXPECT_FALSE(owners.IsTurnOver(ChannelOwners::kTurnMessages));
   owners.EndIdle();
   EXPECT_TRUE(owners.IsTurnOver(ChannelOwners::kTurnMessages));
-}
-
-TEST(ChannelOwnersTest, ThreadsAreSpareIfThereAreMoreThanChannels) {
-  EXPECT_FALSE(ChannelOwners(2, 2).has_spare_threads());
-  EXPECT_TRUE(ChannelOwners(2, 3).has_spare_threads());
 }
 
 // Every interleaving of a small service.
@@ -91,7 +86,7 @@ TEST(ChannelOwnersModelTest, OneThreadOneChannel) {
 TEST(ChannelOwnersModelTest, OneThreadTwoChannels) {
   ExpectNothingGoesWrong({.threads = 1, .messages = {2, 2}});
 }
-TEST(ChannelOwnersModelTest, TwoThreadsOneChannel) {  // There is always a spare one.
+TEST(ChannelOwnersModelTest, TwoThreadsOneChannel) {
   ExpectNothingGoesWrong({.threads = 2, .messages = {3}});
 }
 TEST(ChannelOwnersModelTest, TwoThreadsTwoChannels) {
@@ -164,7 +159,7 @@ TEST(ChannelOwnersModelTest, FindsAChannelThatStarves) {
 TEST(ChannelOwnersTest, ThreadsThatTakeChannelsFromOneAnotherReceiveEachMessageOnce) {
   constexpr size_t kThreads = 3;
   constexpr size_t kChannels = 2;
-  ChannelOwners owners(kChannels, kThreads);
+  ChannelOwners owners(kChannels);
   struct {
     uint64_t received = 0;
   } channels[kChannels];

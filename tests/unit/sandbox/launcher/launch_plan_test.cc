@@ -37,7 +37,7 @@ TEST(LaunchPlanTest, DefaultsAreSpelledOut) {
   EXPECT_FALSE(common.syslog());
   EXPECT_EQ(common.poll_us(), 50u);
   EXPECT_EQ(plan.broker.channels(), 4u);
-  EXPECT_EQ(plan.broker.threads(), 4u);
+  EXPECT_EQ(plan.broker.threads(), 6u);
   EXPECT_EQ(plan.worker.channels(), 4u);
   EXPECT_EQ(plan.broker.inode_file_handles(), config::INODE_FILE_HANDLES_PREFER);
   EXPECT_EQ(plan.worker.cache(), config::CACHE_MODE_AUTO);
@@ -65,7 +65,9 @@ TEST(LaunchPlanTest, BrokerGetsItsOptions) {
       Plan({"--thread-pool-size=7", "--inode-file-handles=mandatory", "--security-label",
             "--xattrmap=:map::p:", "--readonly", "--preserve-noatime", "--allow-direct-io",
             "--translate-uid=guest:0:5:1", "--translate-gid=host:6:0:1"});
-  EXPECT_EQ(plan.broker.threads(), 7u);
+  EXPECT_EQ(plan.broker.waiting_threads(), 7u);
+  EXPECT_EQ(plan.worker.io_threads(), 7u);
+  EXPECT_GT(plan.broker.threads(), plan.broker.channels());
   EXPECT_EQ(plan.broker.inode_file_handles(), config::INODE_FILE_HANDLES_MANDATORY);
   EXPECT_TRUE(plan.broker.xattr());
   EXPECT_TRUE(plan.broker.security_label());
@@ -103,8 +105,12 @@ TEST(LaunchPlanTest, NoCacheMeansNoReaddirplus) {
   EXPECT_TRUE(Plan({"--cache=never", "-o", "readdirplus"}).worker.no_readdirplus());
 }
 
-TEST(LaunchPlanTest, BrokerThreadsAreBounded) {
-  EXPECT_EQ(Plan({"--thread-pool-size=100000"}).broker.threads(), 256u);
+TEST(LaunchPlanTest, WaitingThreadsAreSixteenOrWhatWasAskedForWithinABound) {
+  EXPECT_EQ(Plan({}).broker.waiting_threads(), 16u);
+  EXPECT_EQ(Plan({}).worker.io_threads(), 16u);
+  EXPECT_EQ(Plan({"--thread-pool-size=1"}).broker.waiting_threads(), 1u);
+  EXPECT_EQ(Plan({"--thread-pool-size=100000"}).broker.waiting_threads(), 256u);
+  EXPECT_EQ(Plan({"--thread-pool-size=100000"}).worker.io_threads(), 256u);
 }
 
 TEST(LaunchPlanTest, ModcapsChangeTheBrokersCapabilities) {

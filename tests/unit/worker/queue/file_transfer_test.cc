@@ -247,5 +247,21 @@ TEST_F(FileTransferTest, ReadOfADirectoryIsEisdir) {
   EXPECT_EQ(operation_.error, EISDIR);
 }
 
+// Dirty throttling, or a read where RWF_NOWAIT isn't known: the queue's thread is spared the next.
+TEST_F(FileTransferTest, AfterASlowTransferTheNextOnesLeaveTheQueuesThread) {
+  for (const Kind kind : {Kind::kRead, Kind::kWrite}) {
+    BeginTransfer(kind, MemoryFile("0123"), 0, 4);
+    AddRanges(4, 4);
+    operation_.file->read_nowait = operation_.file->write_nowait = false;
+    const auto now = SlowTransfers::Clock::now();
+    operation_.file->slow_transfers.Took(SlowTransfers::kSlow, now + std::chrono::hours(1));
+    EXPECT_EQ(Run(Blocking::kAvoid), FileProgress::kWouldBlock);
+    ExpectResult(0);
+    EXPECT_EQ(Run(Blocking::kAllowed), FileProgress::kDone);
+    ExpectResult(4);
+    chain_ = DescriptorChain();
+  }
+}
+
 }  // namespace
 }  // namespace postern
