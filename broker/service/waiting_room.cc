@@ -17,10 +17,12 @@ bool WaitingRoom::Put(Work& work) {
 
 std::deque<WaitingRoom::Work>::const_iterator WaitingRoom::NextLocked() const {
   const size_t most = std::max<size_t>(1, threads_ * 3 / 4);
-  return std::find_if(waiting_.begin(), waiting_.end(), [&](const Work& work) {
-    const auto running = running_.find(work.device);
-    return running == running_.end() || running->second < most;
-  });
+  auto next = waiting_.begin();
+  for (; next != waiting_.end(); ++next) {
+    const auto running = running_.find(next->device);
+    if (running == running_.end() || running->second < most) break;
+  }
+  return next;
 }
 
 bool WaitingRoom::MayTakeLocked() const { return closed_ || NextLocked() != waiting_.end(); }
