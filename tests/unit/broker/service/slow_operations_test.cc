@@ -7,7 +7,6 @@ namespace {
 
 using std::chrono::hours;
 using std::chrono::microseconds;
-using std::chrono::milliseconds;
 
 constexpr uint64_t kDevice = 7;
 constexpr uint64_t kOther = 8;
@@ -48,7 +47,7 @@ TEST_F(SlowOperationsTest, WatchesOneMessageAfterASuspicion) {
 }
 
 TEST_F(SlowOperationsTest, WatchesUntilAllIsForgotten) {
-  slow_.Took(milliseconds(1), kDevice, kLookup, now_);
+  slow_.Took(SlowOperations::kSlow, kDevice, kLookup, now_);
   slow_.EndMeasuring(now_ + SlowOperations::kMemory - microseconds(1));
   EXPECT_TRUE(slow_.watching());
   slow_.EndMeasuring(now_ + SlowOperations::kMemory);
@@ -79,7 +78,7 @@ TEST_F(SlowOperationsTest, TwoThatAreStuckDistrustTheWholeDevice) {
 
 TEST_F(SlowOperationsTest, MoreThanItHasRoomForForgetsTheOldest) {
   for (uint64_t device = 1; device <= 100; ++device) {
-    slow_.Took(milliseconds(1), device, kLookup, now_ + microseconds(device));
+    slow_.Took(SlowOperations::kSlow, device, kLookup, now_ + microseconds(device));
   }
   EXPECT_TRUE(slow_.IsSlow(100, kLookup, now_));
   EXPECT_FALSE(slow_.IsSlow(1, kLookup, now_));
