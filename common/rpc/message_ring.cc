@@ -18,6 +18,12 @@ constexpr uint64_t RoundedUp(uint64_t bytes) {
   return (bytes + sizeof(Size) - 1) / sizeof(Size) * sizeof(Size);
 }
 
+// Of the steady clock, which is the same in all processes.
+uint64_t Now() {
+  const std::chrono::nanoseconds now = std::chrono::steady_clock::now().time_since_epoch();
+  return static_cast<uint64_t>(now.count());
+}
+
 }  // namespace
 
 bool MessageRingWriter::Write(std::span<const std::byte> message) {
@@ -61,8 +67,7 @@ bool MessageRingWriter::WakesReader() {
   // looks for a message: without a full fence on both sides each may miss the other.
   std::atomic_thread_fence(std::memory_order_seq_cst);
   if (memory_->waiting.load(std::memory_order_relaxed) == 0) return false;
-  const std::chrono::nanoseconds now = std::chrono::steady_clock::now().time_since_epoch();
-  memory_->woken_at.store(now.count(), std::memory_order_relaxed);
+  memory_->woken_at.store(Now(), std::memory_order_relaxed);
   // In one step: two threads of the writer's process, one after the other, ring once.
   return memory_->waiting.exchange(0, std::memory_order_relaxed) != 0;
 }
@@ -113,7 +118,15 @@ bool MessageRingReader::MayHaveMessage() const {
          SocketIsNext();
 }
 
+std::chrono::nanoseconds MessageRingReader::SinceWoken() const {
+  const uint64_t woken_at = memory_->woken_at.load(std::memory_order_relaxed);
+  const uint64_t now = Now();
+  return std::chrono::nanoseconds(woken_at == 0 || woken_at > now ? 0 : now - woken_at);
+}
+
 bool MessageRingReader::PrepareToSleep() {
+  // Or who finds a message now, and doesn't sleep, would take an older sleep's end for this one's.
+  memory_->woken_at.store(0, std::memory_order_relaxed);
   memory_->waiting.store(1, std::memory_order_relaxed);
   std::atomic_thread_fence(std::memory_order_seq_cst);
   return !MayHaveMessage();

@@ -21,8 +21,9 @@ struct MessageRingMemory {
   alignas(64) std::atomic<uint64_t> written;
   // Where the writer ran when it last wrote or sent something (CurrentProcessor()): a hint.
   std::atomic<uint32_t> writer_processor;
-  // When it last woke the reader, in nanoseconds of the steady clock: a hint.
-  std::atomic<int64_t> woken_at;
+  // When it woke the reader that has slept last, in nanoseconds of the steady clock; 0: it hasn't.
+  // A hint.
+  std::atomic<uint64_t> woken_at;
   alignas(64) std::atomic<uint64_t> read;
   // Whether the reader wants its doorbell rung: 0 or 1.
   alignas(64) std::atomic<uint32_t> waiting;
@@ -80,11 +81,9 @@ class MessageRingReader {
     return memory_->writer_processor.load(std::memory_order_relaxed);
   }
 
-  // How long ago the writer says that it has woken this side; it may lie.
-  std::chrono::nanoseconds SinceWoken() const {
-    return std::chrono::steady_clock::now().time_since_epoch() -
-           std::chrono::nanoseconds(memory_->woken_at.load(std::memory_order_relaxed));
-  }
+  // How long ago the writer says that it has woken this side from the last sleep; 0: it hasn't, or
+  // what it says makes no sense. It may lie.
+  std::chrono::nanoseconds SinceWoken() const;
 
   // From here on the writer rings the doorbell. False: there may be a message already, don't sleep.
   // Any thread.

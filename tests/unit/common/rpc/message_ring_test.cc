@@ -157,6 +157,22 @@ TEST_F(MessageRingTest, SaysHowLongAgoItWokeTheReader) {
   EXPECT_LE(since, Clock::now() - before);
 }
 
+TEST_F(MessageRingTest, WhoHasntSleptWasntWoken) {
+  EXPECT_EQ(reader_.SinceWoken(), milliseconds(0));
+  ASSERT_TRUE(reader_.PrepareToSleep());
+  ASSERT_TRUE(writer_.WakesReader());
+  ASSERT_TRUE(Write(Message(8)));
+  EXPECT_FALSE(reader_.PrepareToSleep());
+  EXPECT_EQ(reader_.SinceWoken(), milliseconds(0)) << "that was the sleep before";
+}
+
+TEST_F(MessageRingTest, WakeThatLiesInTheFutureIsNone) {
+  for (const uint64_t lie : {~uint64_t{0}, uint64_t{1} << 63, (uint64_t{1} << 63) - 1}) {
+    memory().woken_at = lie;
+    EXPECT_EQ(reader_.SinceWoken(), milliseconds(0));
+  }
+}
+
 // What the writer's end holds, as a number; the reader has read two messages of 8 bytes.
 struct WrittenByALiar {
   const char* name;
