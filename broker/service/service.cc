@@ -14,12 +14,6 @@
 #include "common/warm_up.h"
 
 namespace postern {
-namespace {
-
-// A message that takes so long, or up to twice that, holds up its channel no more.
-constexpr absl::Duration kStuckTime = absl::Milliseconds(5);
-
-}  // namespace
 
 struct BrokerService::Link {
   explicit Link(RpcChannel end) : channel(std::move(end)) {}
@@ -226,7 +220,8 @@ void BrokerService::Watch(size_t number) {
 }
 
 void BrokerService::StartTimer() {
-  itimerspec once{.it_interval = {}, .it_value = absl::ToTimespec(kStuckTime)};
+  itimerspec once{.it_interval = {},
+                  .it_value = absl::ToTimespec(absl::FromChrono(options_.stuck_time))};
   if (timerfd_settime(timer_.get(), 0, &once, nullptr) < 0) {
     LOG(FATAL) << "timerfd_settime: " << Errno::Last().Message();
   }

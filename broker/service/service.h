@@ -43,6 +43,9 @@ struct BrokerServiceOptions {
   // A reply waits so long at the most for those of its message that are still being worked on:
   // about what it costs that a message goes out and a guest's processor is woken for it.
   std::chrono::microseconds reply_delay{20};
+  // A message that takes so long, or up to twice that, holds up its channel no more, and its
+  // answers don't wait for the rest of it.
+  std::chrono::milliseconds stuck_time{5};
   // Called once, on a thread of the service, when the worker has broken the protocol; a line has
   // been logged. The service serves nothing from then on. The broker's process exits here.
   std::function<void()> on_failure;

@@ -30,12 +30,14 @@ class ServiceFixture : public testing::Test {
  protected:
   static constexpr size_t kChannels = 2;
   static constexpr uint64_t kRoot = 1;
+  // However busy this machine is nothing is taken for stuck, and what is answered goes together.
+  static constexpr std::chrono::hours kNever{1};
 
   void SetUp() override {
     before_ = OpenDescriptors();
     filesystem_.emplace(OpenPathTo(share_.Path()), ProcFd(OpenPathTo("/proc/self/fd")),
                         *ProcessCredentials::Capture(), /*descriptor_limit=*/1000);
-    StartService();
+    StartService({.stuck_time = kNever});
   }
   void TearDown() override {
     service_.reset();
@@ -49,7 +51,8 @@ class ServiceFixture : public testing::Test {
     size_t threads = 3;
     absl::Duration send_timeout = absl::Seconds(10);
     std::chrono::microseconds poll_budget{0};
-    std::chrono::microseconds reply_delay = std::chrono::hours(1);  // A message takes all it can.
+    std::chrono::microseconds reply_delay = kNever;  // A message takes all it can.
+    std::chrono::milliseconds stuck_time{5};
   };
   void StartService() { StartService(Setup()); }
   void StartService(const Setup& setup) {
@@ -62,6 +65,7 @@ class ServiceFixture : public testing::Test {
     options.send_timeout = setup.send_timeout;
     options.poll_budget = setup.poll_budget;
     options.reply_delay = setup.reply_delay;
+    options.stuck_time = setup.stuck_time;
     options.on_failure = [this] {
       ++failures_;
       failed_.Notify();
