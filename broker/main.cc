@@ -54,7 +54,7 @@ absl::Status Serve() {
   const size_t threads = start.config.threads();
   const size_t waiting_threads = start.config.waiting_threads();
   POSTERN_TRY_ASSIGN(const size_t descriptors,
-                     DescriptorBudget::LimitFor(threads, waiting_threads, start.channels.size()));
+                     DescriptorBudget::LimitFor(threads + waiting_threads, start.channels.size()));
   DescriptorBudget::GrowTable(jail.root.get(), descriptors);
   ErrnoOr<ProcessCredentials> credentials = ProcessCredentials::Capture();
   if (!credentials.ok()) {

@@ -12,8 +12,8 @@ namespace postern::rpc {
 inline constexpr int kMaxBatchRequests = 64;
 // Items of a ForgetRequest.
 inline constexpr int kMaxForgetItems = 4096;
-// Linux guests send at most one.
-inline constexpr int kMaxSupplementaryGids = 32;
+// Linux guests send at most one. So many leave room in a message for all else.
+inline constexpr int kMaxSupplementaryGids = 1024;
 // In bytes: PATH_MAX less its NUL.
 inline constexpr size_t kMaxSymlinkTargetBytes = 4095;
 // Of one WriteFileRequest.

@@ -59,9 +59,9 @@ void AbortUnless(const ErrnoOrVoid& result, const char* step) {
   if (!result.ok()) LOG(FATAL) << "can't restore " << step << ": " << result.error().Message();
 }
 
-// An id that isn't the guest's to use reads EINVAL whichever way the kernel says no: setresuid
-// gives EINVAL for an unmapped one, setgroups gives EPERM where the namespace forbids it.
-Errno IdError(Errno error) { return error == Errno(EPERM) ? Errno(EINVAL) : error; }
+// An id that isn't the guest's to use reads EPERM whichever way the kernel says no: setresuid(2)
+// gives EINVAL for an unmapped one, setgroups(2) gives EPERM where the namespace forbids it.
+Errno IdError(Errno error) { return error == Errno(EINVAL) ? Errno(EPERM) : error; }
 
 bool HasGroups(const ProcessCredentials& own, std::span<const gid_t> groups) {
   return std::all_of(groups.begin(), groups.end(), [&own](gid_t gid) {
@@ -90,8 +90,7 @@ ErrnoOr<ProcessCredentials> ProcessCredentials::Capture() {
 }
 
 ErrnoOr<ScopedCredentials> ScopedCredentials::Enter(const ProcessCredentials& own,
-                                                    const HostCredentials& wanted,
-                                                    bool groups_known) {
+                                                    const HostCredentials& wanted) {
   const bool other_uid = wanted.uid != HostUid(0) && wanted.uid != own.uid();
   const bool other_gid = wanted.gid != HostGid(0) && wanted.gid != own.gid();
   const bool other = other_uid || other_gid;
@@ -119,7 +118,7 @@ ErrnoOr<ScopedCredentials> ScopedCredentials::Enter(const ProcessCredentials& ow
     guard.uid_switched_ = true;
     // The kernel has emptied the effective set if the process's user is 0; otherwise that is left
     // to us.
-    const uint64_t effective = groups_known ? 0 : own.effective() & Bit(CAP_DAC_OVERRIDE);
+    const uint64_t effective = own.effective() & Bit(CAP_DAC_OVERRIDE);
     if (effective != 0 || (own.uid() != HostUid(0) && own.effective() != 0)) {
       POSTERN_RETURN_IF_ERROR(SetThreadEffective(own, effective));
     }

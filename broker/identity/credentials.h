@@ -47,20 +47,20 @@ struct HostCredentials {
   absl::InlinedVector<gid_t, 4> groups;
 };
 
-// While it lives the calling thread has another user's effective ids, so that the kernel checks and
-// owns as for that user. Destroy it on the same thread. If the old state can't be restored the
-// process aborts: it must not serve the next guest user as this one.
+// While it lives the calling thread has another user's effective ids, so that what it makes is
+// owned as that user's. CAP_DAC_OVERRIDE, where the process has it, stays: the guest's kernel has
+// checked the permissions, with groups, ACLs and capabilities of a user namespace that it tells
+// nothing of (virtio-fs is mounted with default_permissions), and the guest's root could ask as
+// root. Destroy it on the same thread. If the old state can't be restored the process aborts: it
+// must not serve the next guest user as this one.
 //
 // Id 0 and the process's own ids aren't switched to: as root they are the same, and as a plain user
 // the guest's root is the daemon's user.
 class ScopedCredentials {
  public:
-  // `groups_known`: the request says all that matters of the user's supplementary groups
-  // (FUSE_CREATE_SUPP_GROUP). If not, a user other than root keeps CAP_DAC_OVERRIDE: the guest has
-  // checked the permissions with the true groups. EINVAL for an id that the user namespace doesn't
-  // map. On an error nothing has changed.
+  // EPERM for an id that the user namespace doesn't map. On an error nothing has changed.
   static ErrnoOr<ScopedCredentials> Enter(const ProcessCredentials& own,
-                                          const HostCredentials& wanted, bool groups_known);
+                                          const HostCredentials& wanted);
 
   ScopedCredentials(ScopedCredentials&& other) noexcept
       : own_(other.own_),

@@ -7,18 +7,15 @@
 #include <algorithm>
 
 #include "common/logging.h"
-#include "common/rpc/channel.h"
 
 namespace postern {
 namespace {
 
 // Standard streams, channels of control, epoll, eventfds, the root, /proc, and a margin.
 constexpr size_t kProcessDescriptors = 100;
-// What one thread may hold in passing: the descriptors of one message that it then refuses, and
-// those of an operation that aren't in a table yet.
-constexpr size_t kThreadDescriptors = kMaxMessageDescriptors + 8;
-// The same of one that receives no messages.
-constexpr size_t kWaitingThreadDescriptors = 9;
+// What one thread may hold in passing: the two descriptors for which a message that brings none has
+// room all the same, and those of an operation that aren't in a table yet.
+constexpr size_t kThreadDescriptors = 10;
 // Below this a guest notices.
 constexpr size_t kFewDescriptors = 128;
 // The cache's part: little of a few, which the guest needs for its open files; half of what there
@@ -33,14 +30,12 @@ constexpr size_t CachedOf(size_t limit) {
 
 }  // namespace
 
-absl::StatusOr<size_t> DescriptorBudget::LimitFor(size_t threads, size_t waiting_threads,
-                                                  size_t channels) {
+absl::StatusOr<size_t> DescriptorBudget::LimitFor(size_t threads, size_t channels) {
   rlimit limit{};
   if (getrlimit(RLIMIT_NOFILE, &limit) < 0) {
     return absl::InternalError(absl::StrCat("getrlimit(RLIMIT_NOFILE): ", Errno::Last().Message()));
   }
-  const size_t own = kProcessDescriptors + threads * kThreadDescriptors +
-                     waiting_threads * kWaitingThreadDescriptors + channels;
+  const size_t own = kProcessDescriptors + threads * kThreadDescriptors + channels;
   if (limit.rlim_cur <= own) {
     return absl::ResourceExhaustedError(
         absl::StrCat("the limit of open files, ", limit.rlim_cur, ", is too small: ", own,

@@ -30,9 +30,8 @@ class DescriptorBudget {
   DescriptorBudget(const DescriptorBudget&) = delete;
   DescriptorBudget& operator=(const DescriptorBudget&) = delete;
 
-  // The soft RLIMIT_NOFILE less what threads and channels need for themselves; `waiting_threads` of
-  // them receive no messages.
-  static absl::StatusOr<size_t> LimitFor(size_t threads, size_t waiting_threads, size_t channels);
+  // The soft RLIMIT_NOFILE less what all threads and channels need for themselves.
+  static absl::StatusOr<size_t> LimitFor(size_t threads, size_t channels);
 
   // Makes the process's table of descriptors as large as it usually gets. The kernel doubles it
   // when it is full, and then, if there are several threads, waits for some 10 ms (RCU). Call it

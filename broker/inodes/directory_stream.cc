@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "common/checked.h"
 #include "common/mutex_lock.h"
 
 namespace postern {
@@ -19,8 +20,8 @@ constexpr size_t kReclenOffset = 16;
 constexpr size_t kTypeOffset = 18;
 constexpr size_t kNameOffset = 19;
 
-// The most that one record takes: a name of 255 bytes and its NUL, rounded up to 8.
-constexpr size_t kMaxRecordBytes = 280;
+// The most that one record takes: its name and a NUL, rounded up to 8.
+constexpr size_t kMaxRecordBytes = (kNameOffset + kMaxNameBytes + 1 + 7) / 8 * 8;
 
 template <typename Integer>
 Integer LoadAt(std::span<const std::byte> from, size_t offset) {
@@ -74,6 +75,28 @@ void DirectoryStream::DropKept() {
   kept_size_ = 0;
 }
 
+ErrnoOr<std::span<const std::byte>> DirectoryStream::FindFromStart(int fd, uint64_t offset,
+                                                                   std::span<std::byte> buffer) {
+  if (lseek(fd, 0, SEEK_SET) < 0) return Errno::Last();
+  for (;;) {
+    const long size = syscall(SYS_getdents64, fd, buffer.data(), buffer.size());
+    if (size < 0) return Errno::Last();
+    std::span<const std::byte> records = buffer.first(static_cast<size_t>(size));
+    if (records.empty()) return records;
+    while (!records.empty()) {
+      if (DirectoryRecord::Take(records).next_offset == offset) return records;
+    }
+  }
+}
+
+DirectoryStream::Portion DirectoryStream::TakeAndKeep(
+    std::span<const std::byte> records, absl::FunctionRef<bool(const DirectoryRecord&)> fits) {
+  const size_t taken = TakeFitting(records, fits);
+  const std::span<const std::byte> rest = records.subspan(taken);
+  if (!rest.empty()) Keep(rest);
+  return Portion{records.first(taken), /*cut=*/!rest.empty()};
+}
+
 ErrnoOr<DirectoryStream::Portion> DirectoryStream::Read(
     int fd, uint64_t offset, std::span<std::byte> buffer,
     absl::FunctionRef<bool(const DirectoryRecord&)> fits) {
@@ -82,10 +105,17 @@ ErrnoOr<DirectoryStream::Portion> DirectoryStream::Read(
   if (rewound || offset != next_ || !in_place_) {
     DropKept();
     in_place_ = false;
-    // A cookie above the range of off_t becomes negative, which lseek(2) refuses.
-    if (lseek(fd, static_cast<off_t>(offset), SEEK_SET) < 0) return Errno::Last();
-    in_place_ = true;
     next_ = offset;
+    begun_ = true;
+    const auto position = NarrowOrNone<off_t>(offset);
+    if (!position) {
+      POSTERN_ASSIGN_OR_RETURN(const auto behind, FindFromStart(fd, offset, buffer));
+      in_place_ = true;
+      if (!behind.empty()) return TakeAndKeep(behind, fits);
+    } else if (lseek(fd, *position, SEEK_SET) < 0) {
+      return Errno::Last();
+    }
+    in_place_ = true;
   }
   begun_ = true;
 
@@ -114,11 +144,8 @@ ErrnoOr<DirectoryStream::Portion> DirectoryStream::Read(
     if (used == 0) return error;
     return Portion{buffer.first(used)};
   }
-  const std::span<const std::byte> read = free.first(static_cast<size_t>(size));
-  const size_t taken = TakeFitting(read, fits);
-  const std::span<const std::byte> rest = read.subspan(taken);
-  if (!rest.empty()) Keep(rest);
-  return Portion{buffer.first(used + taken), /*cut=*/!rest.empty()};
+  const Portion portion = TakeAndKeep(free.first(static_cast<size_t>(size)), fits);
+  return Portion{buffer.first(used + portion.records.size()), portion.cut};
 }
 
 }  // namespace postern

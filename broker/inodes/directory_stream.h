@@ -14,6 +14,7 @@
 
 #include "common/budget.h"
 #include "common/errno_or.h"
+#include "common/path_component.h"
 
 namespace postern {
 
@@ -24,7 +25,7 @@ struct DirectoryRecord {
   uint8_t type;
   std::string_view name;  // A NUL follows.
 
-  bool is_dot() const { return name == "." || name == ".."; }
+  bool is_dot() const { return IsDotName(name); }
 
   // Takes the first record off `records`. The host's kernel wrote them: trusted.
   static DirectoryRecord Take(std::span<const std::byte>& records);
@@ -57,6 +58,16 @@ class DirectoryStream {
   // The bytes of those records that `fits` takes; moves next_ past them.
   size_t TakeFitting(std::span<const std::byte> records,
                      absl::FunctionRef<bool(const DirectoryRecord&)> fits)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // As many of `records`, which follow next_, as `fits` takes; the others are kept.
+  Portion TakeAndKeep(std::span<const std::byte> records,
+                      absl::FunctionRef<bool(const DirectoryRecord&)> fits)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Reads from the start up to the record whose next_offset is `offset`: NFSv4's and others' use
+  // all 64 bits, and lseek(2) takes 63. Answers what was read behind it. If there is no such record
+  // nothing is left to be read.
+  ErrnoOr<std::span<const std::byte>> FindFromStart(int fd, uint64_t offset,
+                                                    std::span<std::byte> buffer)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Keeps `records`, which follow next_. If that can't be they are read again.
   void Keep(std::span<const std::byte> records) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

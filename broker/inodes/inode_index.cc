@@ -30,6 +30,12 @@ Inode* InodeIndex::FindByHandle(const InodeKey& key) const {
   return found == by_handle_.end() ? nullptr : *found;
 }
 
+Inode* InodeIndex::FindAny(const InodeIdentity& identity) const {
+  if (Inode* const pinned = FindPinned(identity)) return pinned;
+  const auto found = by_handle_.find(identity);
+  return found == by_handle_.end() ? nullptr : *found;
+}
+
 bool InodeIndex::Knows(const InodeIdentity& identity) const {
   return pinned_.contains(identity) || by_handle_.contains(identity);
 }

@@ -38,6 +38,8 @@ class InodeIndex {
   Inode* FindPinned(const InodeIdentity& identity) const;
   // Precondition: key.handle.
   Inode* FindByHandle(const InodeKey& key) const;
+  // One that is pinned, or else any that has a handle: of a file that is gone, perhaps.
+  Inode* FindAny(const InodeIdentity& identity) const;
   // Whether any inode of that identity is listed.
   bool Knows(const InodeIdentity& identity) const;
 

@@ -105,6 +105,17 @@ ErrnoOr<InodeTable::InodeAndPath> InodeTable::GetWithPath(NodeId id) {
   return InodeAndPath{*found, shard->paths.Find(**found)};
 }
 
+ErrnoOr<InodeRef> InodeTable::GetAndCount(NodeId id) {
+  if (id == kRootNodeId) return root_;
+  Shard* shard = ShardOf(id);
+  if (shard == nullptr) return Errno(EBADF);
+  const MutexLock lock(shard->mutex);
+  const InodeRef* found = shard->slots.Find(KeyOf(id));
+  if (found == nullptr) return Errno(EBADF);
+  ++found->inode_->lookups_;
+  return *found;
+}
+
 PathRef InodeTable::CachedPath(const Inode& inode) {
   Shard* shard = ShardOf(inode.id());
   if (shard == nullptr) return nullptr;
@@ -127,6 +138,29 @@ PathRef InodeTable::KeepPath(const Inode& inode, UniqueFd path) {
   if (PathRef other = shard->paths.Find(inode)) return other;
   given_up = shard->paths.Put(*found->inode_, kept, stamp);
   return kept;
+}
+
+InodeTable::InodeAndPath InodeTable::FindAny(const InodeIdentity& identity) {
+  if (identity == root_->identity()) return {root_, nullptr};
+  Shard& shard = shards_[ShardIndexOf(identity)];
+  const MutexLock lock(shard.mutex);
+  Inode* const inode = shard.index.FindAny(identity);
+  if (inode == nullptr) return {};
+  return {InodeRef(inode), shard.paths.Find(*inode)};
+}
+
+void InodeTable::RetainPath(const Inode& inode, PathRef path) {
+  Shard* shard = ShardOf(inode.id());
+  if (shard == nullptr || descriptors_ == nullptr || inode.has_descriptor()) return;
+  const Stamp stamp = NextStamp();
+  // Both are closed after the lock.
+  const PathRef elsewhere = MakeRoom(*shard);
+  PathRef given_up;
+  const MutexLock lock(shard->mutex);
+  const InodeRef* found = shard->slots.Find(KeyOf(inode.id()));
+  if (found == nullptr || found->inode_ != &inode) return;
+  if (inode.cached_ == 0) given_up = shard->paths.Put(*found->inode_, std::move(path), stamp);
+  if (inode.cached_ != 0) shard->paths.Retain(inode);
 }
 
 void InodeTable::AskForHandle(Shard& shard) {

@@ -49,12 +49,20 @@ class InodeTable {
   // EBADF for an id that this table hasn't given out, or that was forgotten.
   ErrnoOr<InodeRef> Get(NodeId id);
   ErrnoOr<InodeAndPath> GetWithPath(NodeId id);
+  // The same inode, its lookup count raised by one.
+  ErrnoOr<InodeRef> GetAndCount(NodeId id);
 
   // The descriptor that the cache has of `inode`, if any.
   PathRef CachedPath(const Inode& inode);
   // Puts `path` there, if there is room and the inode isn't forgotten, and answers it or the one
   // that was there. `path` is O_PATH, and its statx(2) has reported the inode's identity and type.
   PathRef KeepPath(const Inode& inode, UniqueFd path);
+  // Any known inode that may be the file of `identity`, if there is one, and its descriptor in the
+  // cache. For who finds out himself whether it is.
+  InodeAndPath FindAny(const InodeIdentity& identity);
+  // Keeps `path`, as KeepPath() does, until the inode is forgotten, or not at all if the cache has
+  // no room: for a file to which its handle won't lead any more.
+  void RetainPath(const Inode& inode, PathRef path);
   // Take this before the statx(2) whose result goes to FindAndCount().
   Stamp Now() const { return last_stamp_.load(std::memory_order_acquire); }
 

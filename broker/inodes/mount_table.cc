@@ -1,7 +1,9 @@
 #include "broker/inodes/mount_table.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 
 #include "broker/inodes/file_status.h"
 #include "common/logging.h"
@@ -14,6 +16,16 @@ namespace {
 bool IsPassing(Errno error) {
   return error == Errno(ENFILE) || error == Errno(EMFILE) || error == Errno(ENOMEM) ||
          error == Errno(EINTR) || error == Errno(EAGAIN);
+}
+
+// Whether handles lead to a file only for as long as the host's kernel happens to remember it:
+// under memory pressure they become ESTALE. FUSE has no other ones unless its server says so
+// (FUSE_EXPORT_SUPPORT), which nobody can see; FAT has no others unless it is mounted for that
+// (nfs=nostale_ro), and then it is read-only.
+bool ForgetsHandles(int fd) {
+  struct statfs status;
+  if (fstatfs(fd, &status) < 0) return false;  // Whatever is wrong shows again.
+  return status.f_type == FUSE_SUPER_MAGIC || status.f_type == MSDOS_SUPER_MAGIC;
 }
 
 // 0 if there are none.
@@ -62,6 +74,7 @@ MountRef MountTable::Add(uint64_t id, BudgetedFd descriptor) {
 }
 
 ErrnoOr<BudgetedFd> MountTable::Open(int fd, const struct statx& status) {
+  if (ForgetsHandles(fd)) return Errno(EOPNOTSUPP);
   FileHandle handle;
   POSTERN_RETURN_IF_ERROR(handle.Set(fd));
   // Anything else must never be opened on the host.

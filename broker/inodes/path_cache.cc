@@ -22,7 +22,8 @@ PathRef PathCache::Put(Inode& inode, PathRef path, uint64_t stamp) {
   if (places_.size() < max_places_) {
     if (DescriptorBudget::Share share = budget_->TakeCached()) {
       // Not used yet: a walk through many files doesn't drive out what is used again and again.
-      places_.push_back({&inode, std::move(path), stamp, std::move(share), /*used=*/false});
+      places_.push_back({&inode, std::move(path), stamp, std::move(share), /*used=*/false,
+                         /*retained=*/false});
       inode.cached_ = static_cast<uint32_t>(places_.size());
       index_.BeganToPin(inode);
       return nullptr;
@@ -44,7 +45,8 @@ PathCache::Place* PathCache::NextVictim() {
   for (size_t i = 0; i < places_.size(); ++i) {
     if (hand_ >= places_.size()) hand_ = 0;
     Place& place = places_[hand_++];
-    if (!std::exchange(place.used, false) && place.inode->has_handle()) return &place;
+    const bool used = std::exchange(place.used, false);
+    if (!used && !place.retained && place.inode->has_handle()) return &place;
   }
   return nullptr;
 }

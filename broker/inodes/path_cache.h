@@ -48,9 +48,11 @@ class PathCache {
 
   // Keeps `path`, in the place of another one if there is no room. What isn't kept any more is
   // answered: another inode's, or `path` itself if the whole room is taken by other shards, by
-  // inodes without a handle, or by those that were all used since the last time.
+  // inodes without a handle, by retained ones, or by those that were all used since the last time.
   // Precondition: !Find(inode), and `inode` isn't destroyed before Drop().
   PathRef Put(Inode& inode, PathRef path, uint64_t stamp);
+  // Gives `inode`'s place to no other one until it is dropped. Precondition: it has one.
+  void Retain(const Inode& inode) { places_[inode.cached_ - 1].retained = true; }
   // Of `inode`, if there is one.
   PathRef Drop(Inode& inode);
   // One that wasn't used since the last time around. None if there is none.
@@ -74,6 +76,7 @@ class PathCache {
     // progress may keep open for a moment longer. The budget has room for those of each thread.
     DescriptorBudget::Share share;
     bool used;
+    bool retained;
   };
 
   // The next place to be given up; null if there is none within one round.

@@ -47,8 +47,10 @@ ErrnoOrVoid SetOwner(OperationContext& context, const Target& target,
   // Linux takes set-id bits away from whoever changes the owner, CAP_FSETID or not, but for a
   // set-gid bit without group execution. A guest sends kill_privileges with every change of owner,
   // root's too, so it doesn't count here.
-  return CheckSyscall(
-      fchownat(target.inode.fd(), "", uid, gid, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW));
+  const ErrnoOrVoid changed =
+      CheckSyscall(fchownat(target.inode.fd(), "", uid, gid, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW));
+  // An id that our user namespace doesn't map: who isn't root can't give a file away.
+  return changed.errno_value() == EINVAL ? ErrnoOrVoid(Errno(EPERM)) : changed;
 }
 
 ErrnoOrVoid SetSize(OperationContext& context, const Target& target,

@@ -18,9 +18,8 @@ ErrnoOr<ScopedCredentials> ActAs(OperationContext& context, const rpc::Credentia
   POSTERN_ASSIGN_OR_RETURN(HostCredentials host, ToHost(filesystem.ids(), credentials));
   // A guest that hasn't negotiated the extension doesn't send groups; if its worker does, they
   // aren't the guest's.
-  const bool groups_known = context.session.options.supplementary_groups;
-  if (!groups_known) host.groups.clear();
-  return ScopedCredentials::Enter(filesystem.credentials(), host, groups_known);
+  if (!context.session.options.supplementary_groups) host.groups.clear();
+  return ScopedCredentials::Enter(filesystem.credentials(), host);
 }
 
 }  // namespace postern

@@ -48,6 +48,17 @@ void AddEntry(OperationContext& context, const PinnedInode& directory, std::stri
             *item.mutable_entry());
 }
 
+// The attributes of "." and "..", for who has them from nowhere else. Without a node id: their
+// lookups would be counted, and no client takes them for lookups.
+void AddDot(OperationContext& context, const PinnedInode& directory, std::string_view name,
+            rpc::DirectoryListing::Item& item) {
+  struct statx status;
+  const ErrnoOr<InodeRef> inode = LookUpDot(context, directory, name, status);
+  if (!inode.ok()) return;
+  UndoLookUp(context, *inode);
+  FillAttributes(status, context.filesystem.ids(), *item.mutable_entry()->mutable_attributes());
+}
+
 // What precedes a name in DirectoryListing.packed.
 struct PackedItem {
   uint64_t ino;
@@ -79,6 +90,7 @@ ErrnoOrVoid OpenDirectory(OperationContext& context, const rpc::OpenDirectoryReq
     POSTERN_RETURN_IF_ERROR(CheckReadonlyOpen(request.flags()));
   }
   POSTERN_ASSIGN_OR_RETURN(const PinnedInode pinned, Pin(context, NodeId(request.node_id())));
+  if (!pinned.inode->is_directory()) return Errno(ENOTDIR);
   BudgetedFd fd;
   POSTERN_ASSIGN_OR_RETURN(fd.share, context.filesystem.budget().Take());
   // None of the guest's flags means anything for reading a directory.
@@ -129,7 +141,11 @@ ErrnoOrVoid ReadDirectory(OperationContext& context, const rpc::ReadDirectoryReq
     item.set_ino(record.ino);
     item.set_next_offset(record.next_offset);
     item.set_type(record.type);
-    if (!record.is_dot()) AddEntry(context, inode, record.name, item);
+    if (!record.is_dot()) {
+      AddEntry(context, inode, record.name, item);
+    } else if (request.with_dots()) {
+      AddDot(context, inode, record.name, item);
+    }
   }
   // Empty means the end to the guest.
   if (portion.records.empty() && portion.cut) return Errno(EINVAL);

@@ -36,18 +36,38 @@ ErrnoOrVoid AnswerOpened(OperationContext& context, const Inode& inode, int flag
   return {};
 }
 
+// Of the flags that the guest opens with, those of which FileOpenFlags() says nothing.
+struct OpenRules {
+  bool kill_privileges = false;
+  bool append = false;
+};
+
+template <typename Request>
+OpenRules RulesOf(const Request& request) {
+  return {.kill_privileges = request.kill_privileges(),
+          .append = (request.flags() & O_APPEND) != 0};
+}
+
 // `status`, if it isn't null, becomes what the file is once it is open.
 ErrnoOrVoid OpenInode(OperationContext& context, const PinnedInode& pinned, int flags,
-                      bool kill_privileges, struct statx* status, rpc::OpenedFile& opened) {
+                      const OpenRules& rules, struct statx* status, rpc::OpenedFile& opened) {
   const Inode& inode = *pinned.inode;
+  if (inode.is_directory()) return Errno(EISDIR);
   if (!S_ISREG(inode.type())) return Errno(EBADF);
   BudgetedFd fd;
   POSTERN_ASSIGN_OR_RETURN(fd.share, context.filesystem.budget().Take());
   {
     // Only O_TRUNC takes set-id bits away.
     const ScopedNoFsetid guard(context.filesystem.credentials(),
-                               kill_privileges && (flags & O_TRUNC) != 0);
-    POSTERN_ASSIGN_OR_RETURN(fd.fd, Reopen(context, pinned, flags));
+                               rules.kill_privileges && (flags & O_TRUNC) != 0);
+    ErrnoOr<UniqueFd> reopened = Reopen(context, pinned, flags);
+    if (reopened.errno_value() == EPERM && rules.append) {
+      // What has the append-only attribute (chattr +a) is opened for writing in no other way.
+      flags |= O_APPEND;
+      reopened = Reopen(context, pinned, flags);
+    }
+    if (!reopened.ok()) return reopened.error();
+    fd.fd = std::move(*reopened);
   }
   // What the worker writes from here on isn't seen here: a capability that the kernel doesn't know
   // of goes when the file is opened for writing. The guest that sets one afterwards and writes
@@ -68,14 +88,14 @@ ErrnoOrVoid OpenInode(OperationContext& context, const PinnedInode& pinned, int 
 
 // CREATE of a name that exists already: LOOKUP and OPEN.
 ErrnoOrVoid OpenExisting(OperationContext& context, const PinnedInode& parent,
-                         const PathComponent& name, int flags, bool kill_privileges,
+                         const PathComponent& name, int flags, const OpenRules& rules,
                          rpc::CreatedFile& created) {
   struct statx status;
   POSTERN_ASSIGN_OR_RETURN(const InodeRef inode,
                            LookUp(context, parent, name, status, Expect::kNew));
   const auto open = [&]() -> ErrnoOrVoid {
     POSTERN_ASSIGN_OR_RETURN(InodeDescriptor path, OpenPath(context, *inode));
-    return OpenInode(context, {inode, std::move(path)}, flags, kill_privileges, &status,
+    return OpenInode(context, {inode, std::move(path)}, flags, rules, &status,
                      *created.mutable_opened());
   };
   const ErrnoOrVoid opened = open();
@@ -126,7 +146,7 @@ ErrnoOrVoid Open(OperationContext& context, const rpc::OpenRequest& request, rpc
   POSTERN_ASSIGN_OR_RETURN(const int flags,
                            FileOpenFlags(request.flags(), context.filesystem.options()));
   POSTERN_ASSIGN_OR_RETURN(const PinnedInode inode, Pin(context, NodeId(request.node_id())));
-  return OpenInode(context, inode, flags, request.kill_privileges(), /*status=*/nullptr,
+  return OpenInode(context, inode, flags, RulesOf(request), /*status=*/nullptr,
                    *reply.mutable_opened());
 }
 
@@ -140,7 +160,7 @@ ErrnoOrVoid Create(OperationContext& context, const rpc::CreateRequest& request,
   POSTERN_ASSIGN_OR_RETURN(int flags, FileOpenFlags(request.flags(), context.filesystem.options()));
   flags &= ~O_DIRECTORY;
   rpc::CreatedFile& created = *reply.mutable_created();
-  if (readonly) return OpenExisting(context, parent, name, flags, false, created);
+  if (readonly) return OpenExisting(context, parent, name, flags, OpenRules(), created);
   // Both shares first: with the budget used up nothing must have been made.
   BudgetedFd file, path;
   POSTERN_ASSIGN_OR_RETURN(file.share, context.filesystem.budget().Take());
@@ -159,7 +179,7 @@ ErrnoOrVoid Create(OperationContext& context, const rpc::CreateRequest& request,
   if (!file.fd) {
     file = {};
     path = {};
-    return OpenExisting(context, parent, name, flags, request.kill_privileges(), created);
+    return OpenExisting(context, parent, name, flags, RulesOf(request), created);
   }
   if (request.has_security_context()) {
     const ErrnoOrVoid labelled =

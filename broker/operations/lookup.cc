@@ -137,6 +137,29 @@ ErrnoOr<InodeRef> LookUp(OperationContext& context, const PinnedInode& parent,
   return AddInode(context, *parent.inode, std::move(path), status);
 }
 
+ErrnoOr<InodeRef> LookUpDot(OperationContext& context, const PinnedInode& directory,
+                            std::string_view name, struct statx& status) {
+  if (!directory.inode->is_directory()) return Errno(ENOTDIR);
+  InodeTable& inodes = context.session.inodes;
+  if (name == "." || directory.inode->id() == kRootNodeId) {
+    POSTERN_RETURN_IF_ERROR(StatDescriptor(directory.fd(), status));
+    return inodes.GetAndCount(directory.inode->id());
+  }
+  // It may lie outside of the share: it is looked at, and not kept.
+  const UniqueFd parent(openat(directory.fd(), "..", O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!parent) return Errno::Last();
+  POSTERN_RETURN_IF_ERROR(StatDescriptor(parent.get(), status));
+  InodeKey key{IdentityOf(status), std::nullopt};
+  constexpr InodeTable::Stamp kOpen = InodeTable::kWhileOpen;
+  if (InodeRef pinned = inodes.FindAndCount(key, status.stx_mode, kOpen)) return pinned;
+  FileHandle handle;
+  if (!inodes.Knows(key.identity) || !handle.Set(parent.get()).ok()) return Errno(ENOENT);
+  key.handle = handle.view();
+  InodeRef known = inodes.FindAndCount(key, status.stx_mode, kOpen);
+  if (!known) return Errno(ENOENT);
+  return known;
+}
+
 ErrnoOr<InodeRef> AddInode(OperationContext& context, const Inode& parent, BudgetedFd path,
                            struct statx& status, bool keep_descriptor) {
   InodeTable& inodes = context.session.inodes;

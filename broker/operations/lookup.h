@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include <cstdint>
+#include <string_view>
 
 #include "broker/operations/filesystem.h"
 #include "common/path_component.h"
@@ -28,6 +29,13 @@ Expect ExpectFromLast(const OperationContext& context);
 // handles are used and the cache is full, a name_to_handle_at(2).
 ErrnoOr<InodeRef> LookUp(OperationContext& context, const PinnedInode& parent,
                          const PathComponent& name, struct statx& status, Expect expect);
+
+// The directory itself, or the one that it lies in, as LOOKUP of "." and of ".." (`name`) means
+// them: its lookup count raised by one, and its attributes. The root's ".." is the root. Nothing is
+// reached that the guest doesn't know already, wherever the host has moved the directory to:
+// ENOENT. ENOTDIR if it is none.
+ErrnoOr<InodeRef> LookUpDot(OperationContext& context, const PinnedInode& directory,
+                            std::string_view name, struct statx& status);
 
 // The inode that `path` (O_PATH) is open on, its lookup count raised by one, and its attributes.
 // `parent` is where it was found or made. What isn't needed of `path` goes to the cache or is given

@@ -8,9 +8,12 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include <optional>
+
 #include "broker/identity/attributes.h"
 #include "broker/inodes/file_status.h"
 #include "broker/operations/caller.h"
+#include "broker/operations/departing_name.h"
 #include "broker/operations/extended_attributes.h"
 #include "broker/operations/lookup.h"
 #include "common/path_component.h"
@@ -27,6 +30,17 @@ ErrnoOrVoid AnswerEntry(OperationContext& context, const PinnedInode& parent,
   POSTERN_ASSIGN_OR_RETURN(const InodeRef inode, LookUp(context, parent, name, status, expect));
   FillEntry(parent.inode->identity(), *inode, status, context.filesystem.ids(),
             *reply.mutable_entry());
+  return {};
+}
+
+ErrnoOrVoid AnswerDot(OperationContext& context, const rpc::LookupRequest& request,
+                      rpc::Reply& reply) {
+  POSTERN_ASSIGN_OR_RETURN(const PinnedInode directory, Pin(context, NodeId(request.parent())));
+  struct statx status;
+  POSTERN_ASSIGN_OR_RETURN(const InodeRef inode,
+                           LookUpDot(context, directory, request.name(), status));
+  // Whether it is a submount was said where its own name was looked up.
+  FillEntry(inode->identity(), *inode, status, context.filesystem.ids(), *reply.mutable_entry());
   return {};
 }
 
@@ -77,13 +91,17 @@ ErrnoOrVoid Remove(OperationContext& context, uint64_t parent_id, const std::str
                    int flags) {
   POSTERN_ASSIGN_OR_RETURN(const PathComponent name, PathComponent::Parse(bytes));
   POSTERN_ASSIGN_OR_RETURN(const PinnedInode parent, Pin(context, NodeId(parent_id)));
-  return CheckSyscall(unlinkat(parent.fd(), name.c_str(), flags));
+  DepartingName departing(context, parent, name);
+  POSTERN_RETURN_IF_ERROR(CheckSyscall(unlinkat(parent.fd(), name.c_str(), flags)));
+  departing.Gone();
+  return {};
 }
 
 }  // namespace
 
 ErrnoOrVoid Lookup(OperationContext& context, const rpc::LookupRequest& request,
                    rpc::Reply& reply) {
+  if (IsDotName(request.name())) return AnswerDot(context, request, reply);
   POSTERN_ASSIGN_OR_RETURN(const PathComponent name, PathComponent::Parse(request.name()));
   POSTERN_ASSIGN_OR_RETURN(const PinnedInode parent, Pin(context, NodeId(request.parent())));
   return AnswerEntry(context, parent, name, ExpectFromLast(context), reply);
@@ -160,9 +178,17 @@ ErrnoOrVoid Rename(OperationContext& context, const rpc::RenameRequest& request,
                            Pin(context, NodeId(request.old_parent())));
   POSTERN_ASSIGN_OR_RETURN(const PinnedInode new_parent,
                            Pin(context, NodeId(request.new_parent())));
-  const unsigned flags = request.flags() & (RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT);
-  return CheckSyscall(
-      renameat2(old_parent.fd(), old_name.c_str(), new_parent.fd(), new_name.c_str(), flags));
+  // As the kernel, which the filter doesn't let see others.
+  constexpr uint32_t kKnown = RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT;
+  if ((request.flags() & ~kKnown) != 0) return Errno(EINVAL);
+  std::optional<DepartingName> departing;
+  if ((request.flags() & (RENAME_EXCHANGE | RENAME_NOREPLACE)) == 0) {
+    departing.emplace(context, new_parent, new_name);
+  }
+  POSTERN_RETURN_IF_ERROR(CheckSyscall(renameat2(old_parent.fd(), old_name.c_str(), new_parent.fd(),
+                                                 new_name.c_str(), request.flags())));
+  if (departing) departing->Gone();
+  return {};
 }
 
 ErrnoOrVoid Link(OperationContext& context, const rpc::LinkRequest& request, rpc::Reply& reply) {

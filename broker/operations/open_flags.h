@@ -10,7 +10,8 @@
 namespace postern {
 
 // The flags that the broker passes on. Masked out are O_CREAT, O_EXCL, O_TMPFILE and O_PATH, which
-// would make it another operation; O_APPEND, since the worker writes at offsets; O_NOFOLLOW, since
+// would make it another operation; O_APPEND, since a WRITE says itself whether it
+// appends, and write-back of the guest's page cache knows its offset; O_NOFOLLOW, since
 // reopening follows a magic link; O_NOATIME and O_DIRECT, unless the options allow them; and
 // whatever isn't known. EINVAL for the access mode 3, which Linux gives a meaning of its own. In a
 // read-only share the result is always O_RDONLY, or an error as of CheckReadonlyOpen().

@@ -34,7 +34,8 @@ ErrnoOr<ReceivedMessage> Channel::Receive(size_t max_descriptors, Wait wait, Los
   header.msg_iov = &data;
   header.msg_iovlen = 1;
   header.msg_control = control;
-  header.msg_controllen = sizeof(control);
+  // No room for many that aren't wanted: the kernel would put them into this process's table first.
+  header.msg_controllen = CMSG_SPACE(sizeof(int) * (max_descriptors + 1));
 
   const int flags = MSG_CMSG_CLOEXEC | (wait == Wait::kDontBlock ? MSG_DONTWAIT : 0);
   ssize_t received;
@@ -48,10 +49,11 @@ ErrnoOr<ReceivedMessage> Channel::Receive(size_t max_descriptors, Wait wait, Los
   const bool only_descriptors = AdoptDescriptors(header, message.descriptors);
   message.descriptors_lost = (header.msg_flags & MSG_CTRUNC) != 0;
   if (header.msg_flags & MSG_TRUNC) return Errno(EMSGSIZE);
+  if (message.descriptors.size() > max_descriptors) return Errno(EBADMSG);
   if (message.descriptors_lost && loss == Loss::kRefuse) return Errno(EMSGSIZE);
   // An empty message can't be told from the end of the connection, so nobody of ours sends one.
   if (received == 0) return Errno(message.descriptors.empty() ? ECONNRESET : EBADMSG);
-  if (!only_descriptors || message.descriptors.size() > max_descriptors) return Errno(EBADMSG);
+  if (!only_descriptors) return Errno(EBADMSG);
   message.bytes = {receive_buffer_.get(), static_cast<size_t>(received)};
   return message;
 }

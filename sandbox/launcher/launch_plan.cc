@@ -130,6 +130,8 @@ void FillWorker(const Options& options, uint32_t channels, const std::optional<W
   worker.set_xattr(options.WantsXattr());
   worker.set_posix_acl(options.posix_acl);
   worker.set_security_label(options.security_label);
+  worker.set_posix_acl_auto(options.posix_acl_auto);
+  worker.set_security_label_auto(options.security_label_auto);
   worker.set_readonly(options.readonly);
   worker.set_writeback(options.writeback);
   // Attributes that the guest may not keep are not worth sending.

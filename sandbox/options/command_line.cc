@@ -50,6 +50,10 @@ absl::StatusOr<OptionOccurrence> CommandLine::TakeLong(std::string_view argument
                        row->LongName() + "' found");
   }
   if (row->value == nullptr || has_value) return found;
+  if (row->if_missing != nullptr) {
+    found.value = row->if_missing;
+    return found;
+  }
   if (row->needs_equals) {
     return ErrorStatus("equal sign is needed when assigning values to '" + row->LongName() + "'");
   }

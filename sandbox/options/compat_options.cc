@@ -28,6 +28,16 @@ absl::Status SetCompatSandbox(std::string_view value, Options& options) {
   return SetSandbox(value, options);
 }
 
+template <bool on>
+absl::Status SetCompatPosixAcl(std::string_view, Options& options) {
+  return SetPosixAcl(on ? "always" : "never", options);
+}
+
+template <bool on>
+absl::Status SetCompatSecurityLabel(std::string_view, Options& options) {
+  return SetSecurityLabel(on ? "always" : "never", options);
+}
+
 struct CompatItem {
   std::string_view name;
   bool has_value;
@@ -53,10 +63,10 @@ constexpr CompatItem kItems[] = {
     {"announce_submounts", false, &SetNothing},
     {"killpriv_v2", false, &SetFlag<&Options::killpriv_v2>},
     {"no_killpriv_v2", false, &SetFlag<&Options::killpriv_v2, false>},
-    {"posix_acl", false, &SetFlag<&Options::posix_acl>},
-    {"no_posix_acl", false, &SetFlag<&Options::posix_acl, false>},
-    {"security_label", false, &SetFlag<&Options::security_label>},
-    {"no_security_label", false, &SetFlag<&Options::security_label, false>},
+    {"posix_acl", false, &SetCompatPosixAcl<true>},
+    {"no_posix_acl", false, &SetCompatPosixAcl<false>},
+    {"security_label", false, &SetCompatSecurityLabel<true>},
+    {"no_security_label", false, &SetCompatSecurityLabel<false>},
     // What they turn off was never there.
     {"no_posix_lock", false, &SetNothing},
     {"no_flock", false, &SetNothing},

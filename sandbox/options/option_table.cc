@@ -32,8 +32,10 @@ constexpr OptionRow kOptions[] = {
      &SetPollMicroseconds},
     {"--xattr", nullptr, "Let the guest use extended attributes", nullptr,
      &SetFlag<&Options::xattr>},
-    {"--posix-acl", nullptr, "Let the guest use POSIX ACLs (implies --xattr)", nullptr,
-     &SetFlag<&Options::posix_acl>},
+    {"--posix-acl", "WHEN", "Let the guest use POSIX ACLs: never, auto or always [never]",
+     "Implies --xattr. Without a value: always. A guest that doesn't know them can't mount;\n"
+     "with auto it mounts without, which the log says.",
+     &SetPosixAcl, /*needs_equals=*/true, "always"},
     {"--xattrmap", "RULES", "Rename, hide or refuse extended attributes (implies --xattr)",
      "Rules with white space between them; the first character of a rule separates its fields:\n"
      "  :TYPE:SCOPE:KEY:PREPEND:   TYPE prefix, ok, bad or unsupported; SCOPE client, server or "
@@ -41,10 +43,10 @@ constexpr OptionRow kOptions[] = {
      "  :map:KEY:PREPEND:          the last rule; names that begin with KEY get PREPEND in front\n"
      "The first rule that matches decides. The rules must cover every name, in both directions.",
      &SetXattrMap},
-    {"--security-label", nullptr, "Store the security labels of new files (implies --xattr)",
+    {"--security-label", "WHEN", "Store security labels of new files: never, auto, always [never]",
      "The guest sends its security module's label of a new file, which becomes an extended\n"
-     "attribute.",
-     &SetFlag<&Options::security_label>},
+     "attribute. Implies --xattr. The values are those of --posix-acl.",
+     &SetSecurityLabel, /*needs_equals=*/true, "always"},
     {"--sandbox", "MODE", "namespace, chroot or none [namespace]",
      "namespace: namespaces and a root of their own for broker and worker\n"
      "chroot:    changed roots only; root only\n"
@@ -147,6 +149,7 @@ std::string Heading(const OptionRow& row) {
   } else if (const size_t comma = text.find(','); comma != std::string::npos) {
     text.insert(comma + 1, " ");
   }
+  if (row.if_missing != nullptr) return text + "[=" + row.value + "]";
   if (row.value != nullptr) {
     text += row.needs_equals ? '=' : ' ';
     text += row.value;

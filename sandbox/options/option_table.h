@@ -21,7 +21,8 @@ struct OptionRow {
   const char* summary;  // One line.
   const char* details;  // More lines for --help; null: none.
   OptionSetter set;
-  bool needs_equals = false;  // The value stands after an equals sign only.
+  bool needs_equals = false;         // The value stands after an equals sign only.
+  const char* if_missing = nullptr;  // The value may be left out, and is this one then.
 
   // The long name if there is one: "--version", "-o".
   std::string LongName() const;

@@ -37,6 +37,13 @@ constexpr Word<config::InodeFileHandles> kInodeFileHandleModes[] = {
 constexpr Word<Options::MigrationMode> kMigrationModes[] = {
     {"find-paths", Options::MigrationMode::kFindPaths},
     {"file-handles", Options::MigrationMode::kFileHandles}};
+// What is offered to the guest at INIT, and whether it mounts without.
+struct Offer {
+  bool offered;
+  bool may_lack;
+};
+constexpr Word<Offer> kOffers[] = {
+    {"never", {false, false}}, {"auto", {true, true}}, {"always", {true, false}}};
 constexpr Word<bool> kMigrationOnError[] = {{"abort", false}, {"guest-error", true}};
 
 // Sets `result` to the value of `word`, or lists the words.
@@ -191,6 +198,22 @@ absl::Status SetInodeFileHandles(std::string_view value, Options& options) {
   options.inode_file_handles_fallback = value == "fallback";
   return Choose(kInodeFileHandleModes, options.inode_file_handles_fallback ? "prefer" : value,
                 options.inode_file_handles);
+}
+
+absl::Status SetPosixAcl(std::string_view value, Options& options) {
+  Offer offer{};
+  POSTERN_TRY(Choose(kOffers, value, offer));
+  options.posix_acl = offer.offered;
+  options.posix_acl_auto = offer.may_lack;
+  return absl::OkStatus();
+}
+
+absl::Status SetSecurityLabel(std::string_view value, Options& options) {
+  Offer offer{};
+  POSTERN_TRY(Choose(kOffers, value, offer));
+  options.security_label = offer.offered;
+  options.security_label_auto = offer.may_lack;
+  return absl::OkStatus();
 }
 
 absl::Status SetXattrMap(std::string_view value, Options& options) {

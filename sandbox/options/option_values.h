@@ -30,6 +30,8 @@ absl::Status AddUidMap(std::string_view value, Options& options);
 absl::Status AddGidMap(std::string_view value, Options& options);
 absl::Status SetCache(std::string_view value, Options& options);
 absl::Status SetInodeFileHandles(std::string_view value, Options& options);
+absl::Status SetPosixAcl(std::string_view value, Options& options);
+absl::Status SetSecurityLabel(std::string_view value, Options& options);
 absl::Status SetXattrMap(std::string_view value, Options& options);
 absl::Status AddUidTranslation(std::string_view value, Options& options);
 absl::Status AddGidTranslation(std::string_view value, Options& options);

@@ -17,9 +17,10 @@ struct Conflict {
   const char* other;
 };
 constexpr Conflict kConflicts[] = {
-    {"--fd", "--socket-path"},          {"--fd", "--socket"},
-    {"--socket-group", "--fd"},         {"--socket-group", kPrintCapabilities},
-    {"--posix-acl", "--translate-uid"}, {"--posix-acl", "--translate-gid"},
+    {"--fd", "--socket-path"},
+    {"--fd", "--socket"},
+    {"--socket-group", "--fd"},
+    {"--socket-group", kPrintCapabilities},
 };
 
 // Of the vhost-user back end schema of QEMU (docs/interop/vhost-user.json).
@@ -27,6 +28,8 @@ constexpr char kCapabilities[] =
     "{\n"
     "  \"type\": \"fs\",\n"
     "  \"features\": [\n"
+    "    \"posix-acl-negotiation-mode\",\n"
+    "    \"security-label-negotiation-mode\",\n"
     "    \"separate-options\"\n"
     "  ]\n"
     "}\n";
@@ -80,7 +83,9 @@ std::optional<EarlyExit> ApplyCompat(Options& options) {
     if (!status.ok()) return UsageError(Text(status));
   }
   if (options.posix_acl && !(options.translate_uid.empty() && options.translate_gid.empty())) {
-    return UsageError("-o posix_acl can't be used with --translate-uid or --translate-gid");
+    return UsageError(
+        "--posix-acl (-o posix_acl) can't be used with " +
+        std::string(options.translate_uid.empty() ? "--translate-gid" : "--translate-uid"));
   }
   return std::nullopt;
 }

@@ -59,6 +59,9 @@ struct Options {
   bool xattr = false;
   bool posix_acl = false;
   bool security_label = false;
+  // With the one above: a guest that doesn't know it mounts without.
+  bool posix_acl_auto = false;
+  bool security_label_auto = false;
   std::vector<config::XattrRule> xattr_map;
   std::vector<IdTranslationRule> translate_uid;
   std::vector<IdTranslationRule> translate_gid;

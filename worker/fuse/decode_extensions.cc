@@ -40,9 +40,13 @@ ErrnoOrVoid TakeSecurityContext(uint32_t count, FuseArguments body, rpc::Securit
 
 ErrnoOrVoid TakeRecords(const DecodeContext& context, FuseArguments& arguments,
                         rpc::Credentials& credentials, rpc::SecurityContext& security_context) {
-  // In units of 8 bytes; Linux before 6.3 says nothing.
+  // In units of 8 bytes. The field is older clients' padding, which may hold anything; it came with
+  // the supplementary groups, and may be 0 all the same.
   const size_t total = size_t{context.header.total_extlen} * kFuseRecordAlignment;
-  if (total != 0 && total != arguments.remaining()) return Errno(EINVAL);
+  if (context.session.enabled(kFuseCreateSuppGroup) && total != 0 &&
+      total != arguments.remaining()) {
+    return Errno(EINVAL);
+  }
   bool groups_seen = false;
   bool security_seen = false;
   while (arguments.remaining() != 0) {

@@ -15,6 +15,15 @@ ErrnoOrVoid TakeName(FuseArguments& arguments, std::string* field) {
   return {};
 }
 
+ErrnoOrVoid TakeNameOrDot(FuseArguments& arguments, std::string* field) {
+  FuseArguments ahead = arguments;
+  const auto name = ahead.TakeString();
+  if (!name || !IsDotName(*name)) return TakeName(arguments, field);
+  arguments = ahead;
+  *field = *name;
+  return {};
+}
+
 ErrnoOrVoid TakeAttributeName(FuseArguments& arguments, std::string* field) {
   const auto name = arguments.TakeString();
   if (!name) return Errno(EINVAL);
@@ -24,9 +33,6 @@ ErrnoOrVoid TakeAttributeName(FuseArguments& arguments, std::string* field) {
 }
 
 uint32_t OpenFlags(const DecodeContext& context, uint32_t flags) {
-  // A WRITE says itself whether it appends, and write-back of the guest's page cache knows its
-  // offset: with the flag on the file it would go to the end all the same.
-  flags &= ~uint32_t{O_APPEND};
   // To write a part of a page back, the guest's page cache reads the rest of it first.
   if (context.session.enabled(FUSE_WRITEBACK_CACHE) && (flags & O_ACCMODE) == O_WRONLY) {
     flags = (flags & ~uint32_t{O_ACCMODE}) | O_RDWR;

@@ -16,20 +16,25 @@ inline constexpr uint32_t kPermissionBits = 07777;
 // A directory entry's name into `field`. The broker checks it again; here it saves a round trip.
 ErrnoOrVoid TakeName(FuseArguments& arguments, std::string* field);
 
+// The same, or "." or "..", which the Windows driver looks up.
+ErrnoOrVoid TakeNameOrDot(FuseArguments& arguments, std::string* field);
+
 // An extended attribute's name into `field`. ERANGE if it is empty or longer than Linux knows any,
 // as setxattr(2) has it.
 ErrnoOrVoid TakeAttributeName(FuseArguments& arguments, std::string* field);
 
+// Behind a name or a list there is nothing: bytes there would be a second meaning of the first.
 inline ErrnoOrVoid RequireEnd(const FuseArguments& arguments) {
   if (!arguments.AtEnd()) return Errno(EINVAL);
   return {};
 }
 
-// A structure that is all of the arguments, or a failure.
+// The structure that the arguments begin with. What lies behind it is ignored: a later protocol may
+// have more fields there, and drivers leave what they have there by chance.
 template <typename T>
-ErrnoOr<T> OnlyStruct(FuseArguments& arguments) {
+ErrnoOr<T> TakeStruct(FuseArguments& arguments) {
   const auto value = arguments.Take<T>();
-  if (!value || !arguments.AtEnd()) return Errno(EINVAL);
+  if (!value) return Errno(EINVAL);
   return *value;
 }
 

@@ -61,7 +61,6 @@ class FuseArguments {
     return bytes;
   }
 
-  // Every decoder ends by requiring this.
   bool AtEnd() const { return !failed_ && rest_.empty(); }
   size_t remaining() const { return rest_.size(); }
 

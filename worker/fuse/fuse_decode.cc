@@ -28,7 +28,7 @@ ErrnoOrVoid TakeRename(const DecodeContext& context, FuseArguments& arguments, u
 
 ErrnoOrVoid TakeReadDirectory(const DecodeContext& context, FuseArguments& arguments,
                               bool with_entries, rpc::Request& request) {
-  POSTERN_ASSIGN_OR_RETURN(const auto read, OnlyStruct<fuse_read_in>(arguments));
+  POSTERN_ASSIGN_OR_RETURN(const auto read, TakeStruct<fuse_read_in>(arguments));
   auto& directory = *request.mutable_read_directory();
   directory.set_node_id(context.header.nodeid);
   directory.set_open_file_id(read.fh);
@@ -37,6 +37,7 @@ ErrnoOrVoid TakeReadDirectory(const DecodeContext& context, FuseArguments& argum
   directory.set_budget(
       static_cast<uint32_t>(std::min<size_t>({read.size, context.reply_bytes, kMaxTransferBytes})));
   directory.set_with_entries(with_entries);
+  directory.set_with_dots(with_entries && !context.session.enabled(FUSE_READDIRPLUS_AUTO));
   return {};
 }
 
@@ -56,12 +57,13 @@ void SetTime(uint64_t seconds, uint32_t nanoseconds, bool now,
 ErrnoOrVoid DecodeLookup(const DecodeContext& context, FuseArguments& arguments,
                          rpc::Request& request) {
   request.mutable_lookup()->set_parent(context.header.nodeid);
-  return OnlyName(arguments, request.mutable_lookup()->mutable_name());
+  POSTERN_RETURN_IF_ERROR(TakeNameOrDot(arguments, request.mutable_lookup()->mutable_name()));
+  return RequireEnd(arguments);
 }
 
 ErrnoOrVoid DecodeForget(const DecodeContext& context, FuseArguments& arguments,
                          rpc::Request& request) {
-  POSTERN_ASSIGN_OR_RETURN(const auto forget, OnlyStruct<fuse_forget_in>(arguments));
+  POSTERN_ASSIGN_OR_RETURN(const auto forget, TakeStruct<fuse_forget_in>(arguments));
   auto& item = *request.mutable_forget()->add_items();
   item.set_node_id(context.header.nodeid);
   item.set_count(forget.nlookup);
@@ -90,14 +92,14 @@ ErrnoOrVoid DecodeBatchForget(const DecodeContext&, FuseArguments& arguments,
 ErrnoOrVoid DecodeGetattr(const DecodeContext& context, FuseArguments& arguments,
                           rpc::Request& request) {
   POSTERN_ASSIGN_OR_RETURN([[maybe_unused]] const auto getattr,
-                           OnlyStruct<fuse_getattr_in>(arguments));
+                           TakeStruct<fuse_getattr_in>(arguments));
   request.mutable_get_attributes()->set_node_id(context.header.nodeid);
   return {};
 }
 
 ErrnoOrVoid DecodeStatx(const DecodeContext& context, FuseArguments& arguments,
                         rpc::Request& request) {
-  POSTERN_ASSIGN_OR_RETURN(const auto in, OnlyStruct<FuseStatxIn>(arguments));
+  POSTERN_ASSIGN_OR_RETURN(const auto in, TakeStruct<FuseStatxIn>(arguments));
   // More than was asked for is a right answer, and the rest is always there.
   auto& get = *request.mutable_get_attributes();
   get.set_node_id(context.header.nodeid);
@@ -107,7 +109,7 @@ ErrnoOrVoid DecodeStatx(const DecodeContext& context, FuseArguments& arguments,
 
 ErrnoOrVoid DecodeSetattr(const DecodeContext& context, FuseArguments& arguments,
                           rpc::Request& request) {
-  POSTERN_ASSIGN_OR_RETURN(const auto in, OnlyStruct<fuse_setattr_in>(arguments));
+  POSTERN_ASSIGN_OR_RETURN(const auto in, TakeStruct<fuse_setattr_in>(arguments));
   auto& set = *request.mutable_set_attributes();
   set.set_node_id(context.header.nodeid);
   if (in.valid & FATTR_FH) set.set_open_file_id(in.fh);
@@ -133,10 +135,9 @@ ErrnoOrVoid DecodeSetattr(const DecodeContext& context, FuseArguments& arguments
   return {};
 }
 
-ErrnoOrVoid DecodeReadlink(const DecodeContext& context, FuseArguments& arguments,
-                           rpc::Request& request) {
+ErrnoOrVoid DecodeReadlink(const DecodeContext& context, FuseArguments&, rpc::Request& request) {
   request.mutable_read_link()->set_node_id(context.header.nodeid);
-  return RequireEnd(arguments);
+  return {};
 }
 
 ErrnoOrVoid DecodeUnlink(const DecodeContext& context, FuseArguments& arguments,
@@ -177,7 +178,7 @@ ErrnoOrVoid DecodeLink(const DecodeContext& context, FuseArguments& arguments,
 
 ErrnoOrVoid DecodeOpen(const DecodeContext& context, FuseArguments& arguments,
                        rpc::Request& request) {
-  POSTERN_ASSIGN_OR_RETURN(const auto in, OnlyStruct<fuse_open_in>(arguments));
+  POSTERN_ASSIGN_OR_RETURN(const auto in, TakeStruct<fuse_open_in>(arguments));
   POSTERN_RETURN_IF_ERROR(RequireRoom(context, sizeof(fuse_open_out)));
   auto& open = *request.mutable_open();
   open.set_node_id(context.header.nodeid);
@@ -189,7 +190,7 @@ ErrnoOrVoid DecodeOpen(const DecodeContext& context, FuseArguments& arguments,
 
 ErrnoOrVoid DecodeRelease(const DecodeContext& context, FuseArguments& arguments,
                           rpc::Request& request) {
-  POSTERN_ASSIGN_OR_RETURN(const auto in, OnlyStruct<fuse_release_in>(arguments));
+  POSTERN_ASSIGN_OR_RETURN(const auto in, TakeStruct<fuse_release_in>(arguments));
   // Closed here and now, so that the file isn't in use any more when the guest gets its answer (a
   // host that runs the program just written would get ETXTBSY). It doesn't wait for a server: the
   // guest's FLUSH has, and the broker's descriptor of the same open file is the last.
@@ -203,7 +204,7 @@ ErrnoOrVoid DecodeRelease(const DecodeContext& context, FuseArguments& arguments
 
 ErrnoOrVoid DecodeOpendir(const DecodeContext& context, FuseArguments& arguments,
                           rpc::Request& request) {
-  POSTERN_ASSIGN_OR_RETURN(const auto in, OnlyStruct<fuse_open_in>(arguments));
+  POSTERN_ASSIGN_OR_RETURN(const auto in, TakeStruct<fuse_open_in>(arguments));
   POSTERN_RETURN_IF_ERROR(RequireRoom(context, sizeof(fuse_open_out)));
   request.mutable_open_directory()->set_node_id(context.header.nodeid);
   request.mutable_open_directory()->set_flags(in.flags);
@@ -222,7 +223,7 @@ ErrnoOrVoid DecodeReaddirplus(const DecodeContext& context, FuseArguments& argum
 
 ErrnoOrVoid DecodeReleasedir(const DecodeContext& context, FuseArguments& arguments,
                              rpc::Request& request) {
-  POSTERN_ASSIGN_OR_RETURN(const auto in, OnlyStruct<fuse_release_in>(arguments));
+  POSTERN_ASSIGN_OR_RETURN(const auto in, TakeStruct<fuse_release_in>(arguments));
   request.mutable_release_directory()->set_node_id(context.header.nodeid);
   request.mutable_release_directory()->set_open_file_id(in.fh);
   return {};
@@ -230,7 +231,7 @@ ErrnoOrVoid DecodeReleasedir(const DecodeContext& context, FuseArguments& argume
 
 ErrnoOrVoid DecodeFsyncdir(const DecodeContext& context, FuseArguments& arguments,
                            rpc::Request& request) {
-  POSTERN_ASSIGN_OR_RETURN(const auto in, OnlyStruct<fuse_fsync_in>(arguments));
+  POSTERN_ASSIGN_OR_RETURN(const auto in, TakeStruct<fuse_fsync_in>(arguments));
   auto& sync = *request.mutable_sync_directory();
   sync.set_node_id(context.header.nodeid);
   sync.set_open_file_id(in.fh);
@@ -238,15 +239,14 @@ ErrnoOrVoid DecodeFsyncdir(const DecodeContext& context, FuseArguments& argument
   return {};
 }
 
-ErrnoOrVoid DecodeStatfs(const DecodeContext& context, FuseArguments& arguments,
-                         rpc::Request& request) {
+ErrnoOrVoid DecodeStatfs(const DecodeContext& context, FuseArguments&, rpc::Request& request) {
   request.mutable_stat_filesystem()->set_node_id(context.header.nodeid);
-  return RequireEnd(arguments);
+  return {};
 }
 
 ErrnoOrVoid DecodeAccess(const DecodeContext& context, FuseArguments& arguments,
                          rpc::Request& request) {
-  POSTERN_ASSIGN_OR_RETURN(const auto in, OnlyStruct<fuse_access_in>(arguments));
+  POSTERN_ASSIGN_OR_RETURN(const auto in, TakeStruct<fuse_access_in>(arguments));
   if (in.mask & ~uint32_t{R_OK | W_OK | X_OK}) return Errno(EINVAL);
   auto& access = *request.mutable_access();
   access.set_node_id(context.header.nodeid);
@@ -258,14 +258,14 @@ ErrnoOrVoid DecodeAccess(const DecodeContext& context, FuseArguments& arguments,
 
 ErrnoOrVoid DecodeSyncfs(const DecodeContext& context, FuseArguments& arguments,
                          rpc::Request& request) {
-  POSTERN_ASSIGN_OR_RETURN([[maybe_unused]] const auto in, OnlyStruct<fuse_syncfs_in>(arguments));
+  POSTERN_ASSIGN_OR_RETURN([[maybe_unused]] const auto in, TakeStruct<fuse_syncfs_in>(arguments));
   request.mutable_sync_filesystem()->set_node_id(context.header.nodeid);
   return {};
 }
 
-ErrnoOrVoid DecodeDestroy(const DecodeContext&, FuseArguments& arguments, rpc::Request& request) {
+ErrnoOrVoid DecodeDestroy(const DecodeContext&, FuseArguments&, rpc::Request& request) {
   request.mutable_reset();
-  return RequireEnd(arguments);
+  return {};
 }
 
 }  // namespace postern

@@ -26,8 +26,8 @@ struct DecodeContext {
   RequestNotes& notes;
 };
 
-// All of them: EINVAL for arguments that are too short, too long or break FUSE's rules
-// (ENAMETOOLONG for a name over 255 bytes), EBADF for a handle that isn't the inode's. `request` is
+// All of them: EINVAL for arguments that are too short or break FUSE's rules (ENAMETOOLONG for a
+// name over 1,024 bytes), EBADF for a handle that isn't the inode's. `request` is
 // then left in an unspecified state and not sent.
 ErrnoOrVoid DecodeLookup(const DecodeContext&, FuseArguments&, rpc::Request& request);
 ErrnoOrVoid DecodeGetattr(const DecodeContext&, FuseArguments&, rpc::Request& request);

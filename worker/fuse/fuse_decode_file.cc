@@ -10,6 +10,9 @@
 namespace postern {
 namespace {
 
+// The answer's header has 32 bits for its whole length.
+constexpr uint32_t kMaxReadBytes = UINT32_MAX - uint32_t{sizeof(fuse_out_header)};
+
 ErrnoOrVoid FindFile(const DecodeContext& context, uint64_t fh, FileOperation& operation) {
   POSTERN_ASSIGN_OR_RETURN(operation.file,
                            context.open_files.Find(OpenFileId(fh), NodeId(context.header.nodeid)));
@@ -20,10 +23,11 @@ ErrnoOrVoid FindFile(const DecodeContext& context, uint64_t fh, FileOperation& o
 
 ErrnoOrVoid DecodeRead(const DecodeContext& context, FuseArguments& arguments,
                        FileOperation& operation) {
-  POSTERN_ASSIGN_OR_RETURN(const auto in, OnlyStruct<fuse_read_in>(arguments));
+  POSTERN_ASSIGN_OR_RETURN(const auto in, TakeStruct<fuse_read_in>(arguments));
   // A short read means the end of the file, so less room than was asked for is an error, not a
-  // reason to read less.
-  if (in.size > context.reply_bytes || in.size > kMaxTransferBytes) return Errno(EINVAL);
+  // reason to read less. Nothing else bounds it: max_pages counts pages of the guest's, which may
+  // have 64 KiB, and firmware reads a kernel at once.
+  if (in.size > context.reply_bytes || in.size > kMaxReadBytes) return Errno(EINVAL);
   operation.kind = FileOperation::Kind::kRead;
   operation.offset = in.offset;
   operation.size = in.size;
@@ -34,7 +38,7 @@ ErrnoOrVoid DecodeRead(const DecodeContext& context, FuseArguments& arguments,
 ErrnoOrVoid DecodeWrite(const DecodeContext& context, FuseArguments& arguments,
                         FileOperation& operation) {
   if (context.options.readonly) return Errno(EROFS);
-  POSTERN_ASSIGN_OR_RETURN(const auto in, OnlyStruct<fuse_write_in>(arguments));
+  POSTERN_ASSIGN_OR_RETURN(const auto in, TakeStruct<fuse_write_in>(arguments));
   if (in.size > context.data_bytes || in.size > kMaxTransferBytes) return Errno(EINVAL);
   operation.kind = FileOperation::Kind::kWrite;
   operation.offset = in.offset;
@@ -44,21 +48,22 @@ ErrnoOrVoid DecodeWrite(const DecodeContext& context, FuseArguments& arguments,
   // knows its offset, though.
   const bool append = (in.flags & O_APPEND) != 0 && (in.write_flags & FUSE_WRITE_CACHE) == 0;
   operation.flags = append ? RWF_APPEND : 0;
-  operation.kills_privileges =
-      (in.write_flags & FUSE_WRITE_KILL_SUIDGID) != 0 && KillsPrivileges(context);
+  // Whatever was negotiated: a guest without the page cache (--cache=never) leaves it to us, and
+  // says of each WRITE whether its writer may keep the bits.
+  operation.kills_privileges = (in.write_flags & FUSE_WRITE_KILL_SUIDGID) != 0;
   return FindFile(context, in.fh, operation);
 }
 
 ErrnoOrVoid DecodeFlush(const DecodeContext& context, FuseArguments& arguments,
                         FileOperation& operation) {
-  POSTERN_ASSIGN_OR_RETURN(const auto in, OnlyStruct<fuse_flush_in>(arguments));
+  POSTERN_ASSIGN_OR_RETURN(const auto in, TakeStruct<fuse_flush_in>(arguments));
   operation.kind = FileOperation::Kind::kFlush;
   return FindFile(context, in.fh, operation);
 }
 
 ErrnoOrVoid DecodeFsync(const DecodeContext& context, FuseArguments& arguments,
                         FileOperation& operation) {
-  POSTERN_ASSIGN_OR_RETURN(const auto in, OnlyStruct<fuse_fsync_in>(arguments));
+  POSTERN_ASSIGN_OR_RETURN(const auto in, TakeStruct<fuse_fsync_in>(arguments));
   operation.kind = FileOperation::Kind::kSync;
   operation.flags = (in.fsync_flags & FUSE_FSYNC_FDATASYNC) != 0 ? 1 : 0;
   return FindFile(context, in.fh, operation);
@@ -67,7 +72,7 @@ ErrnoOrVoid DecodeFsync(const DecodeContext& context, FuseArguments& arguments,
 ErrnoOrVoid DecodeFallocate(const DecodeContext& context, FuseArguments& arguments,
                             FileOperation& operation) {
   if (context.options.readonly) return Errno(EROFS);
-  POSTERN_ASSIGN_OR_RETURN(const auto in, OnlyStruct<fuse_fallocate_in>(arguments));
+  POSTERN_ASSIGN_OR_RETURN(const auto in, TakeStruct<fuse_fallocate_in>(arguments));
   operation.kind = FileOperation::Kind::kAllocate;
   operation.offset = in.offset;
   operation.size = in.length;
@@ -81,7 +86,7 @@ ErrnoOrVoid DecodeFallocate(const DecodeContext& context, FuseArguments& argumen
 ErrnoOrVoid DecodeCopyFileRange(const DecodeContext& context, FuseArguments& arguments,
                                 FileOperation& operation) {
   if (context.options.readonly) return Errno(EROFS);
-  POSTERN_ASSIGN_OR_RETURN(const auto in, OnlyStruct<fuse_copy_file_range_in>(arguments));
+  POSTERN_ASSIGN_OR_RETURN(const auto in, TakeStruct<fuse_copy_file_range_in>(arguments));
   if (in.flags != 0) return Errno(EINVAL);  // None is defined.
   operation.kind = FileOperation::Kind::kCopy;
   operation.offset = in.off_in;
@@ -96,7 +101,7 @@ ErrnoOrVoid DecodeCopyFileRange(const DecodeContext& context, FuseArguments& arg
 
 ErrnoOrVoid DecodeLseek(const DecodeContext& context, FuseArguments& arguments,
                         FileOperation& operation) {
-  POSTERN_ASSIGN_OR_RETURN(const auto in, OnlyStruct<fuse_lseek_in>(arguments));
+  POSTERN_ASSIGN_OR_RETURN(const auto in, TakeStruct<fuse_lseek_in>(arguments));
   operation.kind = FileOperation::Kind::kSeek;
   operation.offset = in.offset;
   operation.flags = in.whence;

@@ -74,7 +74,7 @@ ErrnoOrVoid DecodeGetxattr(const DecodeContext& context, FuseArguments& argument
 ErrnoOrVoid DecodeListxattr(const DecodeContext& context, FuseArguments& arguments,
                             rpc::Request& request) {
   POSTERN_RETURN_IF_ERROR(RequireAttributes(context));
-  POSTERN_ASSIGN_OR_RETURN(const auto in, OnlyStruct<fuse_getxattr_in>(arguments));
+  POSTERN_ASSIGN_OR_RETURN(const auto in, TakeStruct<fuse_getxattr_in>(arguments));
   POSTERN_ASSIGN_OR_RETURN(const uint32_t size, BufferSize(context, in.size));
   request.mutable_list_extended_attributes()->set_node_id(context.header.nodeid);
   request.mutable_list_extended_attributes()->set_size(size);

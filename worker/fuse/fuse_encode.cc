@@ -269,7 +269,7 @@ void UndoLookups(const rpc::Reply& reply, rpc::ForgetRequest& forget) {
   if (reply.has_entry()) undo(reply.entry());
   if (reply.has_created()) undo(reply.created().entry());
   for (const auto& item : reply.listing().items()) {
-    if (item.has_entry()) undo(item.entry());
+    if (item.entry().node_id() != 0) undo(item.entry());
   }
 }
 

@@ -44,6 +44,8 @@ FuseOptions MakeFuseOptions(const config::WorkerConfig& config) {
   options.xattr = config.xattr() || config.posix_acl() || config.security_label();
   options.posix_acl = config.posix_acl();
   options.security_label = config.security_label();
+  options.posix_acl_auto = config.posix_acl_auto();
+  options.security_label_auto = config.security_label_auto();
   options.readonly = config.readonly();
   options.writeback = config.writeback();
   options.allow_mmap = config.allow_mmap();

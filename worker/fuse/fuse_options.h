@@ -27,6 +27,9 @@ struct FuseOptions {
   bool xattr = false;  // Extended attributes are served at all.
   bool posix_acl = false;
   bool security_label = false;
+  // A guest that doesn't know the one above mounts without it.
+  bool posix_acl_auto = false;
+  bool security_label_auto = false;
   bool readonly = false;
   bool writeback = false;
   bool allow_mmap = false;

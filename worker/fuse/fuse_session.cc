@@ -26,10 +26,16 @@ uint16_t MaxPages() {
   return static_cast<uint16_t>(kMaxTransferBytes / static_cast<uint32_t>(sysconf(_SC_PAGESIZE)));
 }
 
-uint64_t WantedFlags(const FuseOptions& options) {
+bool KnowsPosixAcl(uint64_t offered) { return (offered & kPosixAcl) == kPosixAcl; }
+bool KnowsSecurityContexts(uint64_t offered) { return (offered & FUSE_SECURITY_CTX) != 0; }
+
+uint64_t WantedFlags(uint64_t offered, const FuseOptions& options) {
   uint64_t wanted = kAlwaysWanted;
   if (options.cache.readdirplus) wanted |= FUSE_DO_READDIRPLUS | FUSE_READDIRPLUS_AUTO;
-  if (options.posix_acl) wanted |= kPosixAcl;
+  // A client that can't choose by itself knows no other way to list (EDK II's firmware), or has
+  // attributes from nowhere else (Windows). The option is about what Linux does by itself.
+  if ((offered & FUSE_READDIRPLUS_AUTO) == 0) wanted |= FUSE_DO_READDIRPLUS;
+  if (options.posix_acl && KnowsPosixAcl(offered)) wanted |= kPosixAcl;
   if (options.security_label) wanted |= FUSE_SECURITY_CTX;
   if (options.writeback) wanted |= FUSE_WRITEBACK_CACHE;
   if (options.killpriv_v2) wanted |= FUSE_HANDLE_KILLPRIV_V2;
@@ -40,12 +46,20 @@ uint64_t WantedFlags(const FuseOptions& options) {
 // What the administrator asked for and this guest can't do. Said once, because a guest may send
 // INIT as often as it likes.
 ErrnoOrVoid CheckOffer(uint64_t offered, const FuseOptions& options) {
-  if (options.posix_acl && (offered & kPosixAcl) != kPosixAcl) {
+  if (options.posix_acl_auto && !KnowsPosixAcl(offered)) {
+    POSTERN_LOG_ONCE(WARNING)
+        << "the guest's FUSE client doesn't know POSIX ACLs: it mounts without "
+           "(--posix-acl=auto; said once)";
+  } else if (options.posix_acl && !KnowsPosixAcl(offered)) {
     POSTERN_LOG_ONCE(ERROR) << "the guest's FUSE client doesn't know POSIX ACLs: it can't mount "
                                "with --posix-acl (said once)";
     return Errno(EPROTO);
   }
-  if (options.security_label && (offered & FUSE_SECURITY_CTX) == 0) {
+  if (options.security_label_auto && !KnowsSecurityContexts(offered)) {
+    POSTERN_LOG_ONCE(WARNING)
+        << "the guest's FUSE client doesn't know security contexts: it mounts "
+           "without (--security-label=auto; said once)";
+  } else if (options.security_label && !KnowsSecurityContexts(offered)) {
     POSTERN_LOG_ONCE(ERROR) << "the guest's FUSE client doesn't know security contexts: it can't "
                                "mount with --security-label (said once)";
     return Errno(EPROTO);
@@ -75,7 +89,7 @@ ErrnoOr<FuseNegotiation> NegotiateFuse(const fuse_init_in& init, const FuseOptio
   // flags2 is garbage unless the guest says that it is there.
   if (offered & FUSE_INIT_EXT) offered |= uint64_t{init.flags2} << 32;
   POSTERN_RETURN_IF_ERROR(CheckOffer(offered, options));
-  result.flags = offered & WantedFlags(options);
+  result.flags = offered & WantedFlags(offered, options);
 
   result.reply.max_readahead = init.max_readahead;
   result.reply.flags = static_cast<uint32_t>(result.flags);

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "common/checked.h"
+#include "common/path_component.h"
 #include "common/rpc/batch_framing.h"
 #include "proto/bounds.h"
 #include "worker/fuse/fuse_decode.h"
@@ -16,10 +17,10 @@ constexpr size_t kBatchBytes = 16 * 1024;
 // Nor once it has as many forgets.
 constexpr int kBatchForgets = kMaxForgetItems / 2;
 // The largest request that a decoder makes is a symlink with a security context: value, target,
-// two names, 32 groups. A BATCH_FORGET is smaller. So what HasRoom() allows always fits a message.
+// two names, groups. A BATCH_FORGET is smaller. So what HasRoom() allows always fits a message.
 constexpr size_t kForgetBytes = 24;
 constexpr size_t kLargestRequest = rpc::kMaxXattrValueBytes + rpc::kMaxSymlinkTargetBytes +
-                                   2 * (rpc::kMaxXattrNameBytes + 1) +
+                                   kMaxNameBytes + rpc::kMaxXattrNameBytes + 2 +
                                    rpc::kMaxSupplementaryGids * 6 + 128;
 static_assert(kMaxForgetItems * kForgetBytes < kLargestRequest);
 static_assert(kBatchBytes + kBatchForgets * kForgetBytes + kLargestRequest + 1024 <

@@ -37,6 +37,21 @@ bool NeedsBroker(const FileOperation& operation) {
   }
 }
 
+bool MayUseReservedRoom(FileOperation& operation, uint32_t uid) {
+  // The broker would keep the bits that are to go; and what is beyond root's room is, for root,
+  // too.
+  if (operation.error != ENOSPC || uid != 0 || operation.kills_privileges) return false;
+  switch (operation.kind) {
+    case Kind::kWrite:
+    case Kind::kAllocate:
+    case Kind::kCopy:
+      operation.error = 0;
+      return true;
+    default:
+      return false;
+  }
+}
+
 ErrnoOrVoid CheckBrokered(const FileOperation& operation) {
   const auto end = CheckedAdd(operation.offset, operation.size);
   if (!end || !NarrowOrNone<off_t>(*end)) return Errno(EINVAL);

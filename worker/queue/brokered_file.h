@@ -2,7 +2,8 @@
 //
 // The worker has no capability, so whatever it writes clears a file's set-user-ID and set-group-ID
 // bits. A writer with CAP_FSETID in the guest keeps them: then the broker, which has it too,
-// writes.
+// writes. And where a filesystem keeps its last blocks for root (ext4: 5 %), the guest's root has
+// them by the broker, who is root.
 #ifndef POSTERN_WORKER_QUEUE_BROKERED_FILE_H_
 #define POSTERN_WORKER_QUEUE_BROKERED_FILE_H_
 
@@ -16,6 +17,10 @@ namespace postern {
 
 // Whether `operation`, as decoded, would take set-id bits that it mustn't take.
 bool NeedsBroker(const FileOperation& operation);
+
+// Whether `operation`, which the worker has done for the guest's user `uid`, has failed for want of
+// room that root may have. It is then as it was decoded, for the broker to do.
+bool MayUseReservedRoom(FileOperation& operation, uint32_t uid);
 
 // Checks one that does. EINVAL for offsets that the kernel's type doesn't hold.
 ErrnoOrVoid CheckBrokered(const FileOperation& operation);

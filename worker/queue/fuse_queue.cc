@@ -3,6 +3,8 @@
 #include <cerrno>
 #include <span>
 
+#include "worker/queue/brokered_file.h"
+
 namespace postern {
 namespace {
 
@@ -85,7 +87,13 @@ void FuseQueue::TakeCompletions(Virtqueue* virtqueue) {
   progress_ += completed.size();
   // A request in the pool keeps its ring from being given back, so there is a virtqueue if there is
   // a completion.
-  for (PendingRequest* request : completed) replies_.EndWithFileResult(*virtqueue, *request);
+  for (PendingRequest* request : completed) {
+    if (MayUseReservedRoom(request->file, request->header.uid)) {
+      backlog_.AskForNextPart(*request);
+    } else {
+      replies_.EndWithFileResult(*virtqueue, *request);
+    }
+  }
 }
 
 ErrnoOrVoid FuseQueue::Flush() {

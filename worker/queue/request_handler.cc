@@ -148,7 +148,9 @@ ErrnoOr<RequestHandler::Outcome> RequestHandler::StartFileOperation(const Virtqu
                      IsWorthSharing(request.file) && virtqueue.HasAvailable();
   if (!share &&
       Advance(request.file, request.chain, Blocking::kAvoid, ranges_) == FileProgress::kDone) {
-    return Outcome::kComplete;
+    if (!MayUseReservedRoom(request.file, request.header.uid)) return Outcome::kComplete;
+    parts_.backlog.AskForNextPart(request);
+    return Outcome::kPending;
   }
   parts_.completions.Expect();
   pool.Submit(request);

@@ -19,8 +19,13 @@ VringSet::~VringSet() {
 }
 
 ErrnoOr<VringSet::Vring*> VringSet::Find(uint32_t index) {
-  if (index >= vrings_.size()) return Errno(EINVAL);
-  return &vrings_[index];
+  if (index < vrings_.size()) return &vrings_[index];
+  LOG_FIRST_N(ERROR, 1) << "the front end sets up queue " << index
+                        << ", counted from 0, and there are " << vrings_.size()
+                        << ": 1 for urgent requests and those of "
+                        << "--request-queues=" << vrings_.size() - 1
+                        << "; give it as many as the front end has (QEMU: num-request-queues)";
+  return Errno(EINVAL);
 }
 
 void VringSet::SetFeatures(uint64_t features) {

@@ -61,7 +61,7 @@ class Case:
     during: Callable[["Run"], None] | None = None  # runs on the host beside the guest
     daemon_options: tuple[str, ...] = ()
     parts: tuple[Part, ...] = ()  # instead of script, setup, verify and daemon_options
-    kernel: str = "debian12"  # debian12, debian13, uml
+    kernel: str = "debian12"  # debian11, debian12, debian13, unstable, uml, firmware (no kernel: UEFI's shell)
     kernel_options: str = ""
     qemu: str = "system"  # system, qemu-10
     queues: int = 1

@@ -1,6 +1,8 @@
-"""The two kinds of guest: a QEMU machine and a User-Mode Linux process. Both end when the guest powers off."""
+"""The kinds of guest: a QEMU machine with Linux or with firmware alone, and a User-Mode Linux process. Each ends when the
+guest powers off."""
 
 import os
+import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +15,7 @@ from guestlib.qmp import Qmp
 @dataclass(frozen=True)
 class MachineSettings:
     kernel: Path  # its folder in the assets
-    initrd: Path
+    initrd: Path | None  # None where there is no kernel to have one
     sockets: dict[str, Path]  # by tag
     memory_mib: int
     cpus: int
@@ -39,9 +41,7 @@ class QemuMachine:
             "-object", f"memory-backend-memfd,id=ram,share=on,size={settings.memory_mib}M",
             "-serial", f"file:{self.console}", "-serial", f"file:{self.report}",
             "-qmp", f"unix:{self._qmp_path},server=on,wait=off",
-            "-kernel", str(settings.kernel / "vmlinuz"), "-initrd", str(settings.initrd),
-            "-append", f"console=ttyS0 {'' if settings.reboots else 'panic=-1'} loglevel=5 mitigations=off "
-                       + settings.kernel_options,
+            *self._boot(settings),
         ]
         for tag, socket in settings.sockets.items():
             command += ["-chardev", f"socket,id={tag},path={socket}", "-device",
@@ -50,8 +50,27 @@ class QemuMachine:
             command.append("-no-reboot")
         self.process = Supervised(command, directory / "qemu.log")
 
+    def _boot(self, settings: MachineSettings) -> list[str]:
+        return ["-kernel", str(settings.kernel / "vmlinuz"), "-initrd", str(settings.initrd),
+                "-append", f"console=ttyS0 {'' if settings.reboots else 'panic=-1'} loglevel=5 mitigations=off "
+                           + settings.kernel_options]
+
     def qmp(self) -> Qmp:
         return Qmp(self._qmp_path)
+
+
+class FirmwareMachine(QemuMachine):
+    """EDK II's UEFI firmware, whose shell runs startup.nsh from the share. It says everything on its console."""
+
+    def __init__(self, program: str, acceleration: str, settings: MachineSettings) -> None:
+        super().__init__(program, acceleration, settings)
+        self.report = self.console
+
+    def _boot(self, settings: MachineSettings) -> list[str]:
+        variables = settings.directory / "variables.fd"
+        shutil.copyfile(settings.kernel / "variables.fd", variables)
+        return ["-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={settings.kernel / 'code.fd'}",
+                "-drive", f"if=pflash,format=raw,unit=1,file={variables}"]
 
 
 class UmlMachine:

@@ -5,6 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 
+# What a terminal would do: colours and places of the cursor, from firmware.
+ESCAPES = re.compile(r"\x1b\[[0-9;=?]*[A-Za-z]")
+
+
 @dataclass
 class Report:
     boots: int = 0
@@ -34,7 +38,7 @@ def parse(path: Path, nonce: str) -> Report:
     report = Report()
     if not path.exists():
         return report
-    text = path.read_bytes().decode("utf-8", errors="replace").replace("\r", "")
+    text = ESCAPES.sub("", path.read_bytes().decode("utf-8", errors="replace").replace("\r", ""))
     part: Report | None = None
     for line in text.split("\n")[:-1]:
         # A firmware that probes the port, or a reset in the middle of a line, can leave something before a marker.

@@ -12,7 +12,7 @@ from guestlib import accel, initramfs
 from guestlib.case import Case, Outcome
 from guestlib.daemon import END_LIMIT, Daemon
 from guestlib.failure import CaseFailure, CaseSkipped, expect
-from guestlib.machine import MachineSettings, QemuMachine, UmlMachine
+from guestlib.machine import FirmwareMachine, MachineSettings, QemuMachine, UmlMachine
 from guestlib.process import kill_leftovers, living_children, wait_until
 from guestlib.report import Report, parse
 from guestlib.shares import Shares, environment
@@ -103,6 +103,9 @@ class Run:
 
     def _start_machine(self) -> None:
         case, assets = self.case, self.options.assets
+        if case.kernel == "firmware":
+            self._start_firmware()
+            return
         kernel = assets / ("uml" if case.kernel == "uml" else f"kernel-{case.kernel}")
         kind = UmlMachine if case.kernel == "uml" else QemuMachine
         files = {}
@@ -122,6 +125,17 @@ class Run:
         program = self.options.qemu if case.qemu == "system" else str(assets / "peers" / case.qemu)
         self.acceleration = accel.choose(program, assets)
         self.machine = QemuMachine(program, self.acceleration, machine)
+
+    def _start_firmware(self) -> None:
+        case, assets = self.case, self.options.assets
+        # What the harness wants to hear, in the shell's language.
+        script = f"@echo -off\nfs0:\necho @@{self.nonce} begin\n{case.script}\necho @@{self.nonce} exit 0\nreset -s\n"
+        (self.share / "startup.nsh").write_text(script.replace("\n", "\r\n"))
+        sockets = {tag: daemon.socket for tag, daemon in self.shares.daemons.items()}
+        settings = MachineSettings(assets / "firmware", None, sockets, case.memory_mib, case.cpus, case.queues,
+                                   False, "", self.directory)
+        self.acceleration = accel.choose(self.options.qemu, assets)
+        self.machine = FirmwareMachine(self.options.qemu, self.acceleration, settings)
 
     def _finish_guest(self) -> Report:
         limit = self.case.time_limit

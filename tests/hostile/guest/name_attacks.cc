@@ -3,6 +3,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cstring>
+
 #include "tests/hostile/guest/attack_context.h"
 
 namespace postern::hostile {
@@ -38,8 +40,21 @@ void ExpectAllRefused(AttackContext& context, std::string_view tail) {
   }
 }
 
-void ParentDirectory(AttackContext& context) { ExpectAllRefused(context, "..\0"s); }
-void OwnDirectory(AttackContext& context) { ExpectAllRefused(context, ".\0"s); }
+// LOOKUP may answer these, with the share's root at the most.
+void ExpectNothingBeyondTheRoot(AttackContext& context, const std::string& dots) {
+  const std::string name = dots + '\0';
+  (void)context.fuse().Lookup(kRootNodeId, kCanary);
+  for (const std::string& request : WithName(name)) {
+    fuse_in_header header{};
+    std::memcpy(&header, request.data(), sizeof(header));
+    if (header.opcode != FUSE_LOOKUP) context.ExpectRefusal(dots, request);
+  }
+  const auto found = context.fuse().Lookup(kRootNodeId, dots);
+  if (found.ok() && found->nodeid != kRootNodeId.value()) context.Fail(dots + " led elsewhere");
+}
+
+void ParentDirectory(AttackContext& context) { ExpectNothingBeyondTheRoot(context, ".."); }
+void OwnDirectory(AttackContext& context) { ExpectNothingBeyondTheRoot(context, "."); }
 void PathUpwards(AttackContext& context) { ExpectAllRefused(context, "../secret\0"s); }
 void PathFromRoot(AttackContext& context) { ExpectAllRefused(context, "/etc/passwd\0"s); }
 void Slash(AttackContext& context) { ExpectAllRefused(context, "/\0"s); }
@@ -136,7 +151,7 @@ void DirectoryBecomesLink(AttackContext& context) {
   rmdir(context.Host("moved").c_str());
 }
 
-// A directory that the host moves out of the share while the guest has it: ".." isn't a name.
+// A directory that the host moves out of the share while the guest has it: ".." leads nowhere.
 void DirectoryMovedOut(AttackContext& context) {
   vmm::FuseClient& fuse = context.fuse();
   auto directory = fuse.Mkdir(kRootNodeId, "leaving");
@@ -146,7 +161,7 @@ void DirectoryMovedOut(AttackContext& context) {
   if (rename(context.Host("leaving").c_str(), left.c_str()) < 0) {
     return context.Fail("can't prepare");
   }
-  for (const char* const name : {"..", "../secret", "."}) {
+  for (const char* const name : {"..", "../secret"}) {
     if (fuse.Lookup(node, name).ok()) context.Fail("a name upwards was found");
   }
   rmdir(left.c_str());

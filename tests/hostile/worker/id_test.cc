@@ -206,10 +206,10 @@ TEST_F(OpenFileIdTest, DirectoryHandleIsNoFileHandle) {
 
 // A directory's descriptor would be a way to name things: no message brings one.
 TEST_F(OpenFileIdTest, DirectoryIsNeverOpenedAsAFile) {
-  EXPECT_EQ(Ask(requests::Open(known_.directory, O_RDONLY)).error(), EBADF);
-  EXPECT_EQ(Ask(requests::Open(kRoot, O_RDONLY | O_DIRECTORY)).error(), EBADF);
-  EXPECT_EQ(Ask(requests::Open(kRoot, O_PATH | O_DIRECTORY)).error(), EBADF);
-  EXPECT_EQ(Ask(requests::Create("directory", O_RDONLY | O_DIRECTORY)).error(), EBADF);
+  EXPECT_EQ(Ask(requests::Open(known_.directory, O_RDONLY)).error(), EISDIR);
+  EXPECT_EQ(Ask(requests::Open(kRoot, O_RDONLY | O_DIRECTORY)).error(), EISDIR);
+  EXPECT_EQ(Ask(requests::Open(kRoot, O_PATH | O_DIRECTORY)).error(), EISDIR);
+  EXPECT_EQ(Ask(requests::Create("directory", O_RDONLY | O_DIRECTORY)).error(), EISDIR);
   const auto opened = Ask(requests::OpenDirectory(kRoot));
   EXPECT_EQ(opened.error(), 0);
   EXPECT_FALSE(opened.fd);

@@ -51,7 +51,11 @@ TEST_P(BadNameTest, GetsAnErrnoFromEveryOperation) {
   const auto& [label, name, error] = GetParam();
   ASSERT_NO_FATAL_FAILURE(StartBroker({"--sandbox=none"}));
   const Known known = LearnIds();
-  EXPECT_EQ(Ask(requests::Lookup(kRoot, name)).error(), error);
+  // To look the dots up is no crime, and doesn't leave the share.
+  const bool dot = name == "." || name == "..";
+  const auto found = Ask(requests::Lookup(kRoot, name));
+  EXPECT_EQ(found.error(), dot ? 0 : error);
+  EXPECT_EQ(found.reply.entry().node_id(), dot ? kRoot : 0);
   EXPECT_EQ(Ask(requests::Create(name, O_RDWR)).error(), error);
   EXPECT_EQ(Ask(requests::MakeDirectory(name)).error(), error);
   EXPECT_EQ(Ask(requests::MakeNode(name, S_IFREG | 0666)).error(), error);
@@ -93,7 +97,7 @@ TEST_F(OddNameTest, SymlinkToTheOutsideIsOnlyASymlink) {
   const Known known = LearnIds();
   EXPECT_EQ(Ask(requests::Open(known.link, O_RDWR)).error(), EBADF);
   EXPECT_EQ(Ask(requests::Open(known.link, O_RDWR | O_TRUNC)).error(), EBADF);
-  EXPECT_EQ(Ask(requests::OpenDirectory(known.link)).error(), EBADF);
+  EXPECT_EQ(Ask(requests::OpenDirectory(known.link)).error(), ENOTDIR);
   EXPECT_EQ(Ask(requests::Lookup(known.link, "victim")).error(), ENOTDIR);
   EXPECT_EQ(Ask(requests::Create("victim", O_RDWR, 0644, {}, known.link)).error(), ENOTDIR);
   EXPECT_EQ(Ask(requests::Create("link", O_RDWR)).error(), EBADF);

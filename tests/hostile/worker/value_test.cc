@@ -10,6 +10,7 @@
 #include <limits>
 #include <ostream>
 
+#include "proto/bounds.h"
 #include "tests/hostile/worker/hostile_worker_fixture.h"
 
 namespace postern {
@@ -112,12 +113,12 @@ const Attack kAttacks[] = {
      [](const Ids& i) {
        return requests::ReadDirectory(i.directory, i.open_directory, kNegative, 4096);
      },
-     EINVAL},
+     0},
     {"ReadDirectoryFromTwo63",
      [](const Ids& i) {
        return requests::ReadDirectory(i.directory, i.open_directory, kTwo63, 4096);
      },
-     EINVAL},
+     0},
     // Writing.
     {"WriteOfNothing", [](const Ids& i) { return Write(i, 0, ""); }, 0, "a write's size"},
     {"WriteOfOneByteTooMany", [](const Ids& i) { return Write(i, 0, std::string(65'537, 'x')); }, 0,
@@ -242,9 +243,11 @@ const Attack kAttacks[] = {
        return requests::MakeDirectory("new", 0755, {0, kMax32});
      },
      EINVAL},
-    {"ThirtyThreeGroups",
-     [](const Ids&) { return requests::MakeDirectory("new", 0755, WithGroups(33)); }, 0,
-     "too many supplementary groups"},
+    {"OneGroupTooMany",
+     [](const Ids&) {
+       return requests::MakeDirectory("new", 0755, WithGroups(rpc::kMaxSupplementaryGids + 1));
+     },
+     0, "too many supplementary groups"},
     {"AllGroupsOfAMessage",
      [](const Ids&) { return requests::MakeDirectory("new", 0755, WithGroups(40'000)); }, 0,
      "too many supplementary groups"},
@@ -254,7 +257,7 @@ const Attack kAttacks[] = {
      },
      EINVAL},
     {"RenameWithUnknownFlags",
-     [](const Ids&) { return requests::Rename(1, "file", 1, "directory", 0xfffffff8); }, EISDIR},
+     [](const Ids&) { return requests::Rename(1, "file", 1, "directory", 0xfffffff8); }, EINVAL},
     {"SecurityContextWithoutTheOption",
      [](const Ids&) {
        Request request = requests::MakeDirectory("new");
@@ -290,14 +293,13 @@ TEST_P(ValueTest, GetsAnErrnoOrEndsTheSession) {
 
 using RightsTest = HostileWorkerTest;
 
-// What a taken-over worker may do as any user but root, by saying so: all that the share's modes
-// allow that user. It is what the guest's root may do, no more.
+// What a taken-over worker may do as any user, by saying so: all that the guest's root may do, and
+// what it makes belongs to that user. No more.
 TEST_F(RightsTest, WorkerMayActAsAnyUser) {
   ASSERT_NO_FATAL_FAILURE(StartBroker());
   ASSERT_EQ(chmod(Share("directory").c_str(), 0700), 0);
   ASSERT_EQ(chown(Share("directory").c_str(), 1234, 1234), 0);
   const Known known = LearnIds();
-  EXPECT_EQ(Ask(requests::MakeDirectory("x", 0755, {4321, 4321}, known.directory)).error(), EACCES);
   EXPECT_EQ(Ask(requests::MakeDirectory("x", 0755, {1234, 1}, known.directory)).error(), 0);
   struct stat status;
   ASSERT_EQ(stat(Share("directory/x").c_str(), &status), 0);

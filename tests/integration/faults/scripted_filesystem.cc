@@ -20,6 +20,8 @@ namespace {
 constexpr size_t kMaxWrite = 128 * 1024;
 constexpr uint64_t kRoot = FUSE_ROOT_ID;
 constexpr uint64_t kFirstFile = 2;
+// As NFSv4's servers have them: beyond what lseek(2) takes.
+constexpr uint64_t kFirstOffset = (uint64_t{1} << 63) + 12345;
 
 template <typename T>
 std::string BytesOf(const T& value) {
@@ -81,6 +83,22 @@ void ScriptedFilesystem::Release() {
   }
   for (const Request& request : held_) ReplyLocked(request);
   held_.clear();
+}
+
+void ScriptedFilesystem::DropNames() {
+  const MutexLock lock(mutex_);
+  for (const Node& node : nodes_) {
+    fuse_notify_inval_entry_out entry{};
+    entry.parent = kRoot;
+    entry.namelen = static_cast<uint32_t>(node.name.size());
+    fuse_out_header header{};
+    header.error = FUSE_NOTIFY_INVAL_ENTRY;
+    std::string body = BytesOf(entry) + node.name + '\0';
+    header.len = static_cast<uint32_t>(sizeof(header) + body.size());
+    body = BytesOf(header) + body;
+    // ENOENT: the kernel doesn't know it.
+    [[maybe_unused]] const ssize_t ignored = write(device_.get(), body.data(), body.size());
+  }
 }
 
 void ScriptedFilesystem::StopReading() { stop_.Signal(); }
@@ -183,7 +201,7 @@ int ScriptedFilesystem::AnswerLocked(const Request& request, std::string& answer
       fuse_init_out init{};
       init.major = FUSE_KERNEL_VERSION;
       init.minor = FUSE_KERNEL_MINOR_VERSION;
-      init.flags = FUSE_BIG_WRITES | FUSE_PARALLEL_DIROPS | FUSE_EXPORT_SUPPORT;
+      init.flags = FUSE_BIG_WRITES | FUSE_PARALLEL_DIROPS;
       init.max_background = 64;
       init.congestion_threshold = 64;
       init.max_write = kMaxWrite;
@@ -194,14 +212,9 @@ int ScriptedFilesystem::AnswerLocked(const Request& request, std::string& answer
       const std::string name = NameOfLocked(request);
       const auto found =
           std::find_if(nodes_.begin(), nodes_.end(), [&](const Node& n) { return n.name == name; });
+      if (found == nodes_.end()) return ENOENT;
       fuse_entry_out entry{};
-      if (name == ".") {
-        entry.nodeid = id;  // FUSE_EXPORT_SUPPORT
-      } else if (found == nodes_.end()) {
-        return ENOENT;
-      } else {
-        entry.nodeid = kFirstFile + static_cast<uint64_t>(found - nodes_.begin());
-      }
+      entry.nodeid = kFirstFile + static_cast<uint64_t>(found - nodes_.begin());
       entry.attr = AttributesLocked(entry.nodeid);
       answer = BytesOf(entry);
       return 0;
@@ -241,7 +254,7 @@ int ScriptedFilesystem::AnswerLocked(const Request& request, std::string& answer
     case FUSE_STATFS: {
       fuse_statfs_out out{};
       out.st.bsize = 4096;
-      out.st.namelen = 255;
+      out.st.namelen = 1024;
       answer = BytesOf(out);
       return 0;
     }
@@ -258,13 +271,14 @@ int ScriptedFilesystem::AnswerLocked(const Request& request, std::string& answer
 
 int ScriptedFilesystem::ListLocked(const Request& request, std::string& answer) {
   const auto read = Load<fuse_read_in>(request.body);
-  for (size_t i = read.offset; i < nodes_.size(); ++i) {
+  const uint64_t first = read.offset == 0 ? 0 : read.offset - kFirstOffset;
+  for (size_t i = first; i < nodes_.size(); ++i) {
     const std::string& name = nodes_[i].name;
     const size_t size = FUSE_DIRENT_ALIGN(FUSE_NAME_OFFSET + name.size());
     if (answer.size() + size > read.size) break;
     fuse_dirent entry{};
     entry.ino = kFirstFile + i;
-    entry.off = i + 1;
+    entry.off = kFirstOffset + i + 1;
     entry.namelen = static_cast<uint32_t>(name.size());
     entry.type = DT_REG;
     answer.append(reinterpret_cast<const char*>(&entry), FUSE_NAME_OFFSET);

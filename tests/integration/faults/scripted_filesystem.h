@@ -24,7 +24,9 @@
 namespace postern {
 
 // One directory of regular files, served over /dev/fuse by a thread of this process. Nothing is
-// cached by the kernel: every operation comes here. Opcodes are FUSE_*; the name of the root
+// cached by the kernel: every operation comes here. File handles hold no longer than the kernel
+// remembers a file (no FUSE_EXPORT_SUPPORT), offsets in the directory are above 2^63, and names may
+// have 1,024 bytes. Opcodes are FUSE_*; the name of the root
 // directory is "". Thread-safe.
 //
 // Who waits for a held request can't be killed: the kernel lets a request that has been read only
@@ -47,6 +49,8 @@ class ScriptedFilesystem {
   void Hold(uint32_t opcode, std::string_view name);
   // Answers what is held, and holds nothing from now on.
   void Release();
+  // The kernel forgets the names that nobody uses, as under memory pressure.
+  void DropNames();
   // From now on nothing is even read.
   void StopReading();
 

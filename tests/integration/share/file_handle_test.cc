@@ -158,6 +158,72 @@ TEST_F(FileHandleModeTest, DeletedFileIsStale) {
   EXPECT_ERRNO(fuse().Open(NodeOf(file), O_RDONLY), ESTALE);
 }
 
+// As a local filesystem answers for a working directory, a fifo in use, an O_PATH descriptor.
+TEST_F(FileHandleModeTest, WhatTheGuestDeletesAnswersForAsLongAsItIsKnown) {
+  ASSERT_NO_FATAL_FAILURE(StartWithFewDescriptors("prefer"));
+  ASSERT_NO_FATAL_FAILURE(MakeFiles("files", 2000));
+  MakeHostDirectory("cwd");
+  WriteHost("file", "content");
+  WriteHost("replaced", "other");
+  WriteHost("new", "");
+  const auto node = [&](const char* name) {
+    const auto entry = fuse().Lookup(kRoot, name);
+    EXPECT_OK(entry);
+    return NodeOf(*entry);
+  };
+  const NodeId cwd = node("cwd");
+  const NodeId file = node("file");
+  const NodeId replaced = node("replaced");
+  ASSERT_OK_AND_ASSIGN(const fuse_entry_out fifo, fuse().Mknod(kRoot, "fifo", S_IFIFO | 0600));
+  ASSERT_OK_AND_ASSIGN(const vmm::CreatedFile open, fuse().Create(kRoot, "open", O_RDWR));
+  // None of them has a descriptor any more.
+  Walk("files");
+  ASSERT_OK(fuse().Rmdir(kRoot, "cwd"));
+  ASSERT_OK(fuse().Unlink(kRoot, "file"));
+  ASSERT_OK(fuse().Unlink(kRoot, "fifo"));
+  ASSERT_OK(fuse().Unlink(kRoot, "open"));
+  ASSERT_OK(fuse().Rename(kRoot, "new", kRoot, "replaced"));
+  ASSERT_OK(fuse().Release(NodeOf(open.entry), HandleOf(open.opened)));
+  Walk("files");
+  for (const NodeId known : {cwd, file, replaced, NodeOf(fifo), NodeOf(open.entry)}) {
+    EXPECT_OK(fuse().Getattr(known));
+  }
+  ASSERT_OK_AND_ASSIGN(const fuse_attr attributes, fuse().Getattr(replaced));
+  EXPECT_EQ(attributes.size, 5u) << "the one that replaced it";
+  EXPECT_EQ(attributes.nlink, 0u);
+}
+
+TEST_F(FileHandleModeTest, DeletedFilesDescriptorsGoWhenTheyAreForgotten) {
+  ASSERT_NO_FATAL_FAILURE(StartWithFewDescriptors("prefer"));
+  ASSERT_OK(fuse().Mkdir(kRoot, "warm"));
+  const size_t before = BrokerDescriptors();
+  for (int i = 0; i < 300; ++i) {
+    const std::string name = "d" + std::to_string(i);
+    ASSERT_OK_AND_ASSIGN(const fuse_entry_out made, fuse().Mkdir(kRoot, name));
+    ASSERT_OK(fuse().Rmdir(kRoot, name));
+    ASSERT_OK(fuse().Forget(NodeOf(made), 1));
+  }
+  ASSERT_OK(fuse().Getattr(kRoot));  // Behind the last FORGET.
+  EXPECT_LE(BrokerDescriptors(), before + 1);
+}
+
+// A guest that forgets nothing has no more descriptors than the cache has room for.
+TEST_F(FileHandleModeTest, DeletedFilesKeepWithinTheCache) {
+  ASSERT_NO_FATAL_FAILURE(StartWithFewDescriptors("prefer"));
+  const size_t before = BrokerDescriptors();
+  std::vector<NodeId> nodes;
+  for (int i = 0; i < 2000; ++i) {
+    const std::string name = "d" + std::to_string(i);
+    ASSERT_OK_AND_ASSIGN(const fuse_entry_out made, fuse().Mkdir(kRoot, name));
+    ASSERT_OK(fuse().Rmdir(kRoot, name));
+    nodes.push_back(NodeOf(made));
+  }
+  EXPECT_LE(BrokerDescriptors(), before + 1024 / 16);
+  EXPECT_OK(fuse().Getattr(nodes.front()));
+  ASSERT_NO_FATAL_FAILURE(MakeFiles("files", 100));
+  EXPECT_EQ(Walk("files"), 100u);
+}
+
 TEST_F(FileHandleModeTest, PreferHoldsDescriptorsWhereTheFilesystemHasNoHandles) {
   ASSERT_NO_FATAL_FAILURE(MountOverlay());
   ASSERT_NO_FATAL_FAILURE(StartIn("prefer"));

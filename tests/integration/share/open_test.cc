@@ -1,5 +1,7 @@
 // OPEN, RELEASE, and what a handle is good for.
+#include <linux/fs.h>
 #include <sched.h>
+#include <sys/ioctl.h>
 
 #include <chrono>
 
@@ -54,6 +56,33 @@ TEST_F(OpenTest, DefaultCachePolicySetsNoFlags) {
 TEST_F(OpenTest, TruncEmptiesTheFile) {
   ASSERT_OK(fuse().Open(file_, O_RDWR | O_TRUNC));
   EXPECT_EQ(ReadHost("file"), "");
+}
+
+// chattr +a: opened for writing only by who appends.
+TEST_F(OpenTest, AppendOnlyFileIsOpenedForAppending) {
+  const UniqueFd fd(open(Host("file").c_str(), O_RDONLY | O_CLOEXEC));
+  const auto set = [&](int attributes) { return ioctl(fd.get(), FS_IOC_SETFLAGS, &attributes); };
+  int before = 0;
+  if (ioctl(fd.get(), FS_IOC_GETFLAGS, &before) < 0 || set(before | FS_APPEND_FL) < 0) {
+    GTEST_SKIP() << "needs CAP_LINUX_IMMUTABLE and a filesystem that has the attribute";
+  }
+  EXPECT_ERRNO(fuse().Open(file_, O_RDWR), EPERM);
+  EXPECT_ERRNO(fuse().Open(file_, O_WRONLY | O_APPEND | O_TRUNC), EPERM);
+  const auto opened = fuse().Open(file_, O_WRONLY | O_APPEND);
+  EXPECT_OK(opened);
+  if (opened.ok()) {
+    const vmm::WriteFlags append{.open_flags = O_WRONLY | O_APPEND};
+    EXPECT_OK(fuse().WriteString(file_, HandleOf(*opened), 0, " more", append));
+    EXPECT_EQ(ReadHost("file"), "content more");
+    EXPECT_OK(fuse().Release(file_, HandleOf(*opened)));
+  }
+  EXPECT_EQ(set(before), 0);
+}
+
+TEST_F(OpenTest, DirectoryIsNoFileToBeOpened) {
+  EXPECT_ERRNO(fuse().Open(directory_, O_RDWR), EISDIR);
+  EXPECT_ERRNO(fuse().Open(directory_, O_WRONLY), EISDIR);
+  EXPECT_ERRNO(fuse().Opendir(file_), ENOTDIR);
 }
 
 TEST_F(OpenTest, ReleasedHandleIsEbadf) {

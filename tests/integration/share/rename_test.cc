@@ -63,6 +63,13 @@ TEST_F(RenameTest, NoreplaceWithExchangeIsEinval) {
                EINVAL);
 }
 
+TEST_F(RenameTest, UnknownFlagsAreEinvalAndMoveNothing) {
+  EXPECT_ERRNO(fuse().Rename2(kRoot, "one", kRoot, "new", 1u << 5), EINVAL);
+  EXPECT_ERRNO(fuse().Rename2(kRoot, "one", kRoot, "new", RENAME_NOREPLACE | 1u << 31), EINVAL);
+  EXPECT_TRUE(HostExists("one"));
+  EXPECT_FALSE(HostExists("new"));
+}
+
 TEST_F(RenameTest, MissingSourceIsEnoent) {
   EXPECT_ERRNO(fuse().Rename(kRoot, "missing", kRoot, "new"), ENOENT);
 }

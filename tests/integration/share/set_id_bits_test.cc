@@ -81,6 +81,17 @@ TEST_F(SetIdBitsTest, CopyIntoTheFileKeepsThem) {
   EXPECT_EQ(Mode(), 06755u);
 }
 
+// Without the guest's page cache (--cache=never) its kernel takes nothing away before a write, and
+// says with each whether the writer may keep them; whatever was negotiated.
+TEST_F(SetIdBitsTest, WriteOfWhoMayNotKeepThemTakesThem) {
+  ASSERT_NO_FATAL_FAILURE(OpenAndSetBits());
+  const vmm::WriteFlags kill{.write_flags = FUSE_WRITE_KILL_SUIDGID, .open_flags = O_WRONLY};
+  ASSERT_EQ(fuse().enabled() & FUSE_HANDLE_KILLPRIV_V2, 0u);
+  EXPECT_OK(fuse().WriteString(node_, handle_, 0, "CONT", kill));
+  EXPECT_EQ(ReadHost("file"), "CONTent");
+  EXPECT_EQ(Mode(), 0755u);
+}
+
 TEST_F(SetIdBitsTest, FileCreatedWithThemKeepsThem) {
   ASSERT_OK_AND_ASSIGN(const auto created, fuse().Create(kRoot, "new", O_RDWR, 04755));
   EXPECT_OK(fuse().WriteString(NodeOf(created.entry), HandleOf(created.opened), 0, "text"));

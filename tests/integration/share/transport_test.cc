@@ -182,6 +182,18 @@ TEST_F(TransportTest, ConfigurationSpaceIsNotOfferedWithoutATag) {
   EXPECT_EQ(front_end().offered_protocol_features() & vmm::kProtocolConfig, 0u);
 }
 
+TEST_F(TransportTest, MoreQueuesThanOfferedNameTheOption) {
+  Setup setup;
+  setup.daemon_options = {"--request-queues=1"};
+  ASSERT_NO_FATAL_FAILURE(Start(setup));
+  ASSERT_OK_AND_ASSIGN(const EventFd call, EventFd::Create());
+  EXPECT_FALSE(
+      front_end().client().SetVringCall(2, call.fd(), vmm::VhostUserClient::Ack::kYes).ok());
+  EXPECT_THAT(daemon().Output(),
+              testing::HasSubstr("sets up queue 2, counted from 0, and there are 2"));
+  EXPECT_THAT(daemon().Output(), testing::HasSubstr("--request-queues=1"));
+}
+
 TEST_F(TransportTest, CallDescriptorIsReplacedWhileTheRingRuns) {
   ASSERT_NO_FATAL_FAILURE(Start({}));
   ASSERT_OK_AND_ASSIGN(const EventFd placeholder, EventFd::Create());

@@ -10,6 +10,7 @@ from pathlib import Path
 
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 MAIN, SECURITY = "Debian", "Debian-Security"  # as the archives label themselves
+UNSTABLE = "sid"  # has no security archive beside it
 SCHEMES_OF_DEBOOTSTRAP = ("http://", "https://", "file:/", "copy:/", "ssh:/")
 
 
@@ -111,20 +112,19 @@ class Apt(PrivateApt):
         if set(kinds) <= set(self._prepared):
             return
         lines = [f"{kind} [signed-by={KEYRING}] {uri} {self.suite}{'-security' if label == SECURITY else ''} main"
-                 for label, uri in self._archives.items() for kind in kinds]
+                 for label, uri in self._archives.items() if label != SECURITY or self.suite != UNSTABLE
+                 for kind in kinds]
         self.directory.mkdir(parents=True, exist_ok=True)
         (self.directory / "sources.list").write_text("\n".join(lines) + "\n")
         self.update({"Dir::Etc::sourcelist": self.directory / "sources.list", "Dir::Etc::sourceparts": "-"})
         self._prepared = kinds
 
-    def depends(self, package: str) -> str:
-        """The one package that a meta package stands for."""
+    def depends(self, package: str, beginning: str) -> list[str]:
+        """The packages of such names that a package depends on."""
         self._prepare()
-        for line in run(["apt-cache", "depends", package], env=self.env()).splitlines():
-            kind, _, name = line.strip().partition(": ")
-            if kind == "Depends":
-                return name
-        raise AptError(f"expected {package} of {self.suite} to depend on a package, it depends on none")
+        lines = run(["apt-cache", "depends", package], env=self.env()).splitlines()
+        pairs = (line.strip().partition(": ") for line in lines)
+        return [name for kind, _, name in pairs if kind == "Depends" and name.startswith(beginning)]
 
     def versions(self, packages: list[str]) -> dict[str, str]:
         """Candidate version of each package."""

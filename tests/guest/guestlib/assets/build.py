@@ -82,13 +82,17 @@ def make_kernel(suite: str) -> Callable[[Sources, Path], None]:
     """The cloud flavour: the smaller of the two, and it has virtio_pci, fuse and virtiofs."""
 
     def make(sources: Sources, into: Path) -> None:
-        package = sources.apt(suite).depends("linux-image-cloud-amd64")
+        apt = sources.apt(suite)
+        (package,) = apt.depends("linux-image-cloud-amd64", "linux-image-")
         version = package.removeprefix("linux-image-")
-        tree = sources.unpacked(suite, [package], f"kernel-{suite}")
+        # One package, or since Debian 14 one for each part.
+        parts = [part for kind in ("base", "binary", "modules") for part in apt.depends(package, f"linux-{kind}-")]
+        tree = sources.unpacked(suite, [package, *parts], f"kernel-{suite}")
         if not (tree / "lib").exists():  # Debian 13 ships the modules below /usr/lib only; kmod looks in /lib
             (tree / "lib").symlink_to("usr/lib")
         copy_modules(tree, version, VIRTIOFS_MODULES, into / "modules")
-        shutil.copyfile(tree / f"boot/vmlinuz-{version}", into / "vmlinuz")
+        places = (tree / f"boot/vmlinuz-{version}", tree / f"lib/modules/{version}/vmlinuz")
+        shutil.copyfile(next(place for place in places if place.exists()), into / "vmlinuz")
         (into / "version").write_text(version + "\n")
 
     return make
@@ -103,6 +107,13 @@ def make_uml(sources: Sources, into: Path) -> None:
     copy_modules(tree, version, ("virtiofs",), into / "modules")
     shutil.copy2(tree / "usr/bin/linux.uml", into / "linux")
     (into / "version").write_text(version + "\n")
+
+
+def make_firmware(sources: Sources, into: Path) -> None:
+    """UEFI firmware for a guest without an operating system: EDK II's, which has a driver for virtio-fs and a shell."""
+    tree = sources.unpacked("bookworm", ["ovmf"], "firmware") / "usr/share/OVMF"
+    shutil.copyfile(tree / "OVMF_CODE_4M.fd", into / "code.fd")
+    shutil.copyfile(tree / "OVMF_VARS_4M.fd", into / "variables.fd")
 
 
 def make_busybox(sources: Sources, into: Path) -> None:
@@ -221,8 +232,11 @@ def make_tools(sources: Sources, into: Path) -> None:
 
 
 PIECES = (
+    Piece("kernel-debian11", 1, make_kernel("bullseye")),
     Piece("kernel-debian12", 1, make_kernel("bookworm")),
     Piece("kernel-debian13", 1, make_kernel("trixie")),
+    Piece("kernel-unstable", 1, make_kernel("sid")),
+    Piece("firmware", 1, make_firmware),
     Piece("busybox", 1, make_busybox),
     Piece("uml", 1, make_uml),
     Piece("peers", 1, make_peers),

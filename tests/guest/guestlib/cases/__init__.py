@@ -1,8 +1,8 @@
 """All cases, in the order in which a whole run takes them."""
 
 from guestlib.case import Case
-from guestlib.cases import (bigfile, features, files, git, links, newer_qemu, open_files, options, pause, permissions,
-                            reboot, rootfs_build, smoke, stress, two_queues, uml)
+from guestlib.cases import (bigfile, features, files, firmware, git, kernels, links, newer_qemu, open_files, options,
+                            pause, permissions, reboot, rootfs_build, smoke, stress, two_queues, uml)
 
 CASES: dict[str, Case] = {case.name: case for case in (
     smoke.CASE,
@@ -15,6 +15,9 @@ CASES: dict[str, Case] = {case.name: case for case in (
     rootfs_build.CASE,
     two_queues.CASE,
     newer_qemu.CASE,
+    kernels.OLDEST,
+    kernels.NEWEST,
+    firmware.CASE,
     reboot.CASE,
     uml.CASE,
     pause.CASE,

@@ -28,24 +28,23 @@ class CredentialsTest : public testing::Test {
  protected:
   void SetUp() override { POSTERN_SKIP_UNLESS_ROOT(); }
 
-  ErrnoOr<ScopedCredentials> Enter(uint32_t uid, uint32_t gid, std::vector<gid_t> groups = {},
-                                   bool groups_known = true) {
+  ErrnoOr<ScopedCredentials> Enter(uint32_t uid, uint32_t gid, std::vector<gid_t> groups = {}) {
     HostCredentials wanted{HostUid(uid), HostGid(gid), {}};
     wanted.groups.assign(groups.begin(), groups.end());
-    return ScopedCredentials::Enter(own_, wanted, groups_known);
+    return ScopedCredentials::Enter(own_, wanted);
   }
 
   ProcessCredentials own_ = *ProcessCredentials::Capture();
 };
 
-TEST_F(CredentialsTest, OtherUserHasItsIdsAndNoCapabilitiesUntilTheEnd) {
+TEST_F(CredentialsTest, OtherUserHasItsIdsAndDacOverrideAloneUntilTheEnd) {
   {
     const auto guard = Enter(1234, 2345);
     ASSERT_TRUE(guard.ok());
     EXPECT_EQ(geteuid(), 1234u);
     EXPECT_EQ(getegid(), 2345u);
     EXPECT_EQ(getuid(), 0u);
-    EXPECT_EQ(Effective(), 0u);
+    EXPECT_EQ(Effective(), Bit(CAP_DAC_OVERRIDE));
     EXPECT_TRUE(Groups().empty()) << "the daemon's groups stayed";
   }
   EXPECT_EQ(geteuid(), own_.uid().value());
@@ -79,15 +78,6 @@ TEST_F(CredentialsTest, SupplementaryGroupsAreSetAndGivenBackEvenForRoot) {
     EXPECT_EQ(Groups(), std::vector<gid_t>{777});
   }
   EXPECT_EQ(Groups(), own_.groups());
-}
-
-TEST_F(CredentialsTest, UserWhoseGroupsAreUnknownKeepsDacOverrideAndNothingElse) {
-  {
-    const auto guard = Enter(1234, 2345, {}, /*groups_known=*/false);
-    ASSERT_TRUE(guard.ok());
-    EXPECT_EQ(Effective(), Bit(CAP_DAC_OVERRIDE));
-  }
-  EXPECT_EQ(Effective(), own_.effective());
 }
 
 TEST_F(CredentialsTest, OtherThreadsKeepTheirCredentials) {
@@ -170,7 +160,7 @@ const char* EnterPlainUsersNamespace() {
 int EnterError(const ProcessCredentials& own, uint32_t uid, uint32_t gid,
                std::initializer_list<gid_t> groups = {}) {
   const HostCredentials wanted{HostUid(uid), HostGid(gid), groups};
-  return ScopedCredentials::Enter(own, wanted, /*groups_known=*/true).errno_value();
+  return ScopedCredentials::Enter(own, wanted).errno_value();
 }
 
 TEST_F(CredentialsTest, PlainUsersJailServesItselfAndGuestRootAndRefusesOthers) {
@@ -183,9 +173,9 @@ TEST_F(CredentialsTest, PlainUsersJailServesItselfAndGuestRootAndRefusesOthers) 
     if (EnterError(own, 1000, 1000) != 0) return "own ids\n";
     if (EnterError(own, 0, 0) != 0) return "guest's root\n";
     if (EnterError(own, 1000, 1000, {1000}) != 0) return "own group as a supplementary one\n";
-    if (EnterError(own, 1001, 1000) != EINVAL) return "another uid\n";
-    if (EnterError(own, 1000, 1001) != EINVAL) return "another gid\n";
-    if (EnterError(own, 1000, 1000, {1001}) != EINVAL) return "another supplementary group\n";
+    if (EnterError(own, 1001, 1000) != EPERM) return "another uid\n";
+    if (EnterError(own, 1000, 1001) != EPERM) return "another gid\n";
+    if (EnterError(own, 1000, 1000, {1001}) != EPERM) return "another supplementary group\n";
     if (geteuid() != 1000 || getegid() != 1000) return "left behind\n";
     return nullptr;
   });
@@ -201,7 +191,7 @@ TEST_F(CredentialsTest, FailureHalfWayIsUndone) {
     if (syscall(SYS_capset, &header, data) < 0) return "capset\n";
     const std::vector<gid_t> groups = Groups();
     const ProcessCredentials own = *ProcessCredentials::Capture();
-    if (EnterError(own, 1234, 2345, {777}) != EINVAL) return "no error\n";
+    if (EnterError(own, 1234, 2345, {777}) != EPERM) return "no error\n";
     if (geteuid() != 0 || getegid() != 0 || Groups() != groups) return "left behind\n";
     return nullptr;
   });

@@ -258,13 +258,13 @@ TEST(DescriptorBudget, MovedShareIsGivenBackOnce) {
 }
 
 TEST(DescriptorBudget, LimitLeavesRoomForTheBroker) {
-  const auto one = DescriptorBudget::LimitFor(1, 0, 1);
-  const auto many = DescriptorBudget::LimitFor(4, 0, 8);
-  const auto more = DescriptorBudget::LimitFor(4, 16, 8);
+  const auto one = DescriptorBudget::LimitFor(1, 1);
+  const auto many = DescriptorBudget::LimitFor(4, 8);
+  const auto more = DescriptorBudget::LimitFor(20, 8);
   ASSERT_TRUE(one.ok() && many.ok() && more.ok());
   EXPECT_LT(*many, *one);
   EXPECT_LT(*more, *many);
-  EXPECT_FALSE(DescriptorBudget::LimitFor(1000000, 0, 1).ok());
+  EXPECT_FALSE(DescriptorBudget::LimitFor(1000000, 1).ok());
 }
 
 }  // namespace

@@ -55,11 +55,15 @@ TEST_F(IdTranslationTest, NewObjectsBelongToTheHostsIdsAndShowTheGuests) {
 }
 
 TEST_F(IdTranslationTest, SupplementaryGroupsAreTheHosts) {
+  // Who isn't in the group of a set-group-ID directory doesn't keep the bit on what it makes there.
   ASSERT_EQ(mkdir(share_.Path("directory").c_str(), 0770), 0);
   ASSERT_EQ(chown(share_.Path("directory").c_str(), 0, 100050), 0);
+  ASSERT_EQ(chmod(share_.Path("directory").c_str(), 02770), 0);
   const uint64_t directory = Lookup("directory");
-  EXPECT_EQ(Run(requests::MakeDirectory("x", 0755, {7, 8}, directory)), EACCES);
-  EXPECT_EQ(Run(requests::MakeDirectory("x", 0755, {7, 8, {50}}, directory)), 0);
+  EXPECT_EQ(Run(requests::Create("without", O_RDWR, 02775, {7, 8}, directory)), 0);
+  EXPECT_EQ(share_.Stat("directory/without").st_mode & S_ISGID, 0u);
+  EXPECT_EQ(Run(requests::Create("with", O_RDWR, 02775, {7, 8, {50}}, directory)), 0);
+  EXPECT_EQ(share_.Stat("directory/with").st_mode & S_ISGID, mode_t{S_ISGID});
 }
 
 TEST_F(IdTranslationTest, ForbiddenIdIsEioAndMakesNothing) {

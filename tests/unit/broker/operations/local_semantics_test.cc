@@ -89,8 +89,10 @@ class NewObjectTest : public LocalSemanticsTest,
   std::string Theirs() { return share_.Path("theirs/x"); }
 
   void ExpectSame(const rpc::Request& request, const std::function<int()>& locally) {
-    const int error = Run(request);
-    EXPECT_EQ(OutcomeOf(error, "ours/x"), OutcomeOf(RunLocally(as(), locally), "theirs/x"));
+    const int error = RunLocally(as(), locally);
+    if (error == EACCES) return;  // The guest's kernel, which knows as much, doesn't even ask.
+    const auto expected = OutcomeOf(error, "theirs/x");
+    EXPECT_EQ(OutcomeOf(Run(request), "ours/x"), expected);
   }
   uint64_t ours_ = 0;
 };

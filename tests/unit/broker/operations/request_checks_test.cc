@@ -30,14 +30,14 @@ TEST(RequestChecks, ForgetTakesOneToMaxItems) {
   EXPECT_NE(check::Forget(ForgetOf(4097)), nullptr);
 }
 
-TEST(RequestChecks, AtMost32SupplementaryGroups) {
-  EXPECT_EQ(check::MakeDirectory(WithCredentials<rpc::MakeDirectoryRequest>(32)), nullptr);
-  EXPECT_NE(check::MakeDirectory(WithCredentials<rpc::MakeDirectoryRequest>(33)), nullptr);
-  EXPECT_NE(check::MakeNode(WithCredentials<rpc::MakeNodeRequest>(33)), nullptr);
-  EXPECT_NE(check::Create(WithCredentials<rpc::CreateRequest>(33)), nullptr);
-  EXPECT_NE(check::CreateTemporaryFile(WithCredentials<rpc::CreateTemporaryFileRequest>(33)),
+TEST(RequestChecks, AtMost1024SupplementaryGroups) {
+  EXPECT_EQ(check::MakeDirectory(WithCredentials<rpc::MakeDirectoryRequest>(1024)), nullptr);
+  EXPECT_NE(check::MakeDirectory(WithCredentials<rpc::MakeDirectoryRequest>(1025)), nullptr);
+  EXPECT_NE(check::MakeNode(WithCredentials<rpc::MakeNodeRequest>(1025)), nullptr);
+  EXPECT_NE(check::Create(WithCredentials<rpc::CreateRequest>(1025)), nullptr);
+  EXPECT_NE(check::CreateTemporaryFile(WithCredentials<rpc::CreateTemporaryFileRequest>(1025)),
             nullptr);
-  EXPECT_NE(check::Access(WithCredentials<rpc::AccessRequest>(33)), nullptr);
+  EXPECT_NE(check::Access(WithCredentials<rpc::AccessRequest>(1025)), nullptr);
 }
 
 TEST(RequestChecks, MissingCredentialsAreNotTakenForRoots) {

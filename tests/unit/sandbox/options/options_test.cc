@@ -101,6 +101,39 @@ TEST(OptionsTest, LaterOfTwoOppositeFlagsHolds) {
   EXPECT_TRUE(Parsed(With({"--no-killpriv-v2", "--killpriv-v2"})).killpriv_v2);
 }
 
+struct OfferRow {
+  const char* option;
+  bool Options::*offered;
+  bool Options::*may_lack;
+};
+class OfferTest : public testing::TestWithParam<OfferRow> {};
+INSTANTIATE_TEST_SUITE_P(, OfferTest,
+                         testing::Values(OfferRow{"--posix-acl", &Options::posix_acl,
+                                                  &Options::posix_acl_auto},
+                                         OfferRow{"--security-label", &Options::security_label,
+                                                  &Options::security_label_auto}));
+
+TEST_P(OfferTest, HasThreeValuesAndMeansAlwaysWithoutOne) {
+  const std::string name = GetParam().option;
+  const auto offer = [&](const std::string& text) {
+    const Options options = Parsed(With({text}));
+    return std::pair(options.*GetParam().offered, options.*GetParam().may_lack);
+  };
+  EXPECT_EQ(offer(name), std::pair(true, false));
+  EXPECT_EQ(offer(name + "=always"), std::pair(true, false));
+  EXPECT_EQ(offer(name + "=auto"), std::pair(true, true));
+  EXPECT_EQ(offer(name + "=never"), std::pair(false, false));
+  const Options later = Parsed(With({name + "=auto", name}));
+  EXPECT_FALSE(later.*GetParam().may_lack) << "the later of two holds";
+}
+
+TEST_P(OfferTest, TakesItsValueFromNowhereElse) {
+  const std::string name = GetParam().option;
+  EXPECT_THAT(UsageError(With({name, "auto"})), HasSubstr("unexpected argument 'auto'"));
+  EXPECT_THAT(UsageError(With({name + "=Auto"})), HasSubstr("not one of never, auto, always"));
+  EXPECT_THAT(UsageError(With({name + "="})), HasSubstr("not one of never, auto, always"));
+}
+
 TEST(OptionsTest, XattrIsImplied) {
   EXPECT_TRUE(Parsed(With({"--xattr"})).WantsXattr());
   EXPECT_TRUE(Parsed(With({"--posix-acl"})).WantsXattr());
@@ -180,11 +213,14 @@ TEST(OptionsTest, SocketGroupNeedsASocketOfOurOwn) {
 
 TEST(OptionsTest, AclsExcludeTranslatedIds) {
   EXPECT_THAT(UsageError(With({"--posix-acl", "--translate-uid=map:0:1:1"})),
-              HasSubstr("--posix-acl can't be used with --translate-uid"));
+              HasSubstr("--posix-acl (-o posix_acl) can't be used with --translate-uid"));
   EXPECT_THAT(UsageError(With({"--posix-acl", "--translate-gid=map:0:1:1"})),
-              HasSubstr("--posix-acl can't be used with --translate-gid"));
+              HasSubstr("--posix-acl (-o posix_acl) can't be used with --translate-gid"));
+  EXPECT_THAT(UsageError(With({"--posix-acl=auto", "--translate-gid=map:0:1:1"})),
+              HasSubstr("can't be used with --translate-gid"));
+  EXPECT_FALSE(Parsed(With({"--posix-acl=never", "--translate-uid=map:0:1:1"})).posix_acl);
   EXPECT_THAT(UsageError(With({"-o", "posix_acl", "--translate-gid=map:0:1:1"})),
-              HasSubstr("-o posix_acl can't be used"));
+              HasSubstr("-o posix_acl) can't be used"));
 }
 
 TEST(OptionsTest, SharedDirIsRequired) {
@@ -237,7 +273,8 @@ TEST(OptionsTest, PrintCapabilitiesNeedsNothingElse) {
   const EarlyExit exit = Exit({"--print-capabilities"});
   EXPECT_EQ(exit.status, 0);
   EXPECT_EQ(exit.text,
-            "{\n  \"type\": \"fs\",\n  \"features\": [\n    \"separate-options\"\n  ]\n}\n");
+            "{\n  \"type\": \"fs\",\n  \"features\": [\n    \"posix-acl-negotiation-mode\",\n"
+            "    \"security-label-negotiation-mode\",\n    \"separate-options\"\n  ]\n}\n");
 }
 
 TEST(OptionsTest, PrintCapabilitiesStillRefusesABadOption) {

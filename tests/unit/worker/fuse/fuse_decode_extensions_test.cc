@@ -63,18 +63,18 @@ TEST_F(ExtensionTest, NoGroupIsTaken) {
   EXPECT_EQ(Groups(), std::vector<uint32_t>());
 }
 
-TEST_F(ExtensionTest, ThirtyTwoGroupsAreTheMost) {
-  FuseBytes arguments = Mkdir().Add(fuse_ext_header{8 + 4 + 32 * 4 + 4, kFuseExtGroups});
-  arguments.Add(uint32_t{32});
-  for (uint32_t gid = 0; gid < 32; ++gid) arguments.Add(gid);
+TEST_F(ExtensionTest, SoManyGroupsAreTheMost) {
+  FuseBytes arguments = Mkdir().Add(fuse_ext_header{8 + 4 + 1024 * 4 + 4, kFuseExtGroups});
+  arguments.Add(uint32_t{1024});
+  for (uint32_t gid = 0; gid < 1024; ++gid) arguments.Add(gid);
   EXPECT_EQ(Decode(arguments.Zeros(4)), 0);
-  EXPECT_EQ(Groups().size(), 32u);
+  EXPECT_EQ(Groups().size(), 1024u);
 }
 
-TEST_F(ExtensionTest, ThirtyThreeGroupsAreRefused) {
-  FuseBytes arguments = Mkdir().Add(fuse_ext_header{8 + 4 + 33 * 4, kFuseExtGroups});
-  arguments.Add(uint32_t{33});
-  for (uint32_t gid = 0; gid < 33; ++gid) arguments.Add(gid);
+TEST_F(ExtensionTest, OneGroupMoreIsRefused) {
+  FuseBytes arguments = Mkdir().Add(fuse_ext_header{8 + 4 + 1025 * 4, kFuseExtGroups});
+  arguments.Add(uint32_t{1025});
+  for (uint32_t gid = 0; gid < 1025; ++gid) arguments.Add(gid);
   EXPECT_EQ(Decode(arguments), EINVAL);
 }
 

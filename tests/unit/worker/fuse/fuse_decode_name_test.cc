@@ -50,7 +50,8 @@ TEST_P(NameTest, BadOneIsRefused) {
   const auto& [request, bad] = GetParam();
   const FuseBytes arguments =
       FuseBytes().Raw(request.before.bytes()).Name(bad.text).Raw(request.after.bytes());
-  EXPECT_EQ(decoding_.Decode(request.opcode, arguments), bad.error);
+  const bool taken = request.opcode == FUSE_LOOKUP && (bad.text == "." || bad.text == "..");
+  EXPECT_EQ(decoding_.Decode(request.opcode, arguments), taken ? 0 : bad.error);
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -61,7 +62,7 @@ INSTANTIATE_TEST_SUITE_P(
                                      BadName{"Path", "a/b", EINVAL},
                                      BadName{"Escape", "../x", EINVAL},
                                      BadName{"TrailingSlash", "a/", EINVAL},
-                                     BadName{"Of256Bytes", std::string(256, 'n'), ENAMETOOLONG})),
+                                     BadName{"Of1025Bytes", std::string(1025, 'n'), ENAMETOOLONG})),
     [](const auto& instance) {
       return std::get<0>(instance.param).name + std::get<1>(instance.param).name;
     });

@@ -46,14 +46,14 @@ TEST_P(OpenFlagsTest, OfTmpfile) {
 
 INSTANTIATE_TEST_SUITE_P(
     All, OpenFlagsTest,
-    testing::Values(FlagsExpectation{"ReadOnly", O_RDONLY, false, O_RDONLY},
-                    FlagsExpectation{"WriteOnly", O_WRONLY | O_TRUNC, false, O_WRONLY | O_TRUNC},
-                    FlagsExpectation{"Append", O_WRONLY | O_APPEND, false, O_WRONLY},
-                    FlagsExpectation{"ReadOnlyWithWriteback", O_RDONLY, true, O_RDONLY},
-                    FlagsExpectation{"WriteOnlyWithWriteback", O_WRONLY | O_TRUNC, true,
-                                     O_RDWR | O_TRUNC},
-                    FlagsExpectation{"AppendWithWriteback", O_WRONLY | O_APPEND, true, O_RDWR},
-                    FlagsExpectation{"ReadWriteWithWriteback", O_RDWR | O_APPEND, true, O_RDWR}),
+    testing::Values(
+        FlagsExpectation{"ReadOnly", O_RDONLY, false, O_RDONLY},
+        FlagsExpectation{"WriteOnly", O_WRONLY | O_TRUNC, false, O_WRONLY | O_TRUNC},
+        FlagsExpectation{"Append", O_WRONLY | O_APPEND, false, O_WRONLY | O_APPEND},
+        FlagsExpectation{"ReadOnlyWithWriteback", O_RDONLY, true, O_RDONLY},
+        FlagsExpectation{"WriteOnlyWithWriteback", O_WRONLY | O_TRUNC, true, O_RDWR | O_TRUNC},
+        FlagsExpectation{"AppendWithWriteback", O_WRONLY | O_APPEND, true, O_RDWR | O_APPEND},
+        FlagsExpectation{"ReadWriteWithWriteback", O_RDWR, true, O_RDWR}),
     [](const auto& instance) { return instance.param.name; });
 
 // ---- readonly ----

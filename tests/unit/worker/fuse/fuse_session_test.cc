@@ -171,6 +171,32 @@ TEST(FuseNegotiationTest, SecurityLabelsThatTheGuestDoesNotKnowAreEproto) {
       EPROTO);
 }
 
+TEST(FuseNegotiationTest, WhatMayLackIsLeftOutWhole) {
+  FuseOptions options;
+  options.posix_acl = options.posix_acl_auto = true;
+  options.security_label = options.security_label_auto = true;
+  const auto with = NegotiateFuse(InitStruct(7, 38, UINT32_MAX, UINT32_MAX), options);
+  ASSERT_TRUE(with.ok());
+  EXPECT_TRUE(with->enabled(FUSE_POSIX_ACL));
+  EXPECT_TRUE(with->enabled(FUSE_SECURITY_CTX));
+  const auto without = NegotiateFuse(InitStruct(7, 38, ~uint32_t{FUSE_SETXATTR_EXT}, ~1u), options);
+  ASSERT_TRUE(without.ok());
+  EXPECT_FALSE(without->enabled(FUSE_POSIX_ACL | FUSE_DONT_MASK)) << "half of the ACLs";
+  EXPECT_FALSE(without->enabled(FUSE_SECURITY_CTX));
+}
+
+TEST(FuseNegotiationTest, WhoCannotChooseReaddirplusHasItWhateverTheOptionsSay) {
+  FuseOptions options;
+  options.cache.readdirplus = false;
+  constexpr uint32_t kPlus = FUSE_DO_READDIRPLUS;
+  constexpr uint32_t kChooses = FUSE_DO_READDIRPLUS | FUSE_READDIRPLUS_AUTO;
+  EXPECT_EQ(NegotiateFuse(InitStruct(7, 31, kPlus), options)->flags, kPlus);
+  EXPECT_EQ(NegotiateFuse(InitStruct(7, 31, kChooses), options)->flags, 0u);
+  options.cache.readdirplus = true;
+  EXPECT_EQ(NegotiateFuse(InitStruct(7, 31, kPlus), options)->flags, kPlus);
+  EXPECT_EQ(NegotiateFuse(InitStruct(7, 31, kChooses), options)->flags, kChooses);
+}
+
 TEST(FuseNegotiationTest, Version8IsNotJudgedByItsFlags) {
   FuseOptions options;
   options.posix_acl = options.security_label = true;

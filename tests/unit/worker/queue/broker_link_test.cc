@@ -10,6 +10,8 @@
 #include <string>
 #include <utility>
 
+#include "common/path_component.h"
+#include "proto/bounds.h"
 #include "tests/unit/open_descriptors.h"
 #include "tests/unit/worker/fuse_bytes.h"
 #include "tests/unit/worker/queue/fake_broker.h"
@@ -42,13 +44,13 @@ class BrokerLinkTest : public testing::Test {
     BrokerLink::Addition added = link_->Add(id);
     auto& symlink = *added->mutable_symlink();
     symlink.set_parent(UINT64_MAX);
-    symlink.set_name(std::string(255, 'n'));
+    symlink.set_name(std::string(kMaxNameBytes, 'n'));
     symlink.set_target(std::string(4095, 't'));
     symlink.mutable_credentials()->set_uid(UINT32_MAX);
     symlink.mutable_credentials()->set_gid(UINT32_MAX);
     symlink.mutable_security_context()->set_name(std::string(255, 's'));
     symlink.mutable_security_context()->set_value(std::string(65536, 'v'));
-    for (int i = 0; i < 32; ++i) {
+    for (int i = 0; i < rpc::kMaxSupplementaryGids; ++i) {
       symlink.mutable_credentials()->add_supplementary_gids(UINT32_MAX);
     }
     added.Commit();

@@ -38,6 +38,22 @@ class BrokeredFileTest : public FuseQueueFixture {
     reply.set_bytes_done(bytes);
     broker_->Send(reply);
   }
+  // Opens kFile on what has no room for anybody but, perhaps, the broker.
+  void OpenFullFile() {
+    StartSession();
+    const UniqueFd fd(open("/dev/full", O_RDWR | O_CLOEXEC));
+    broker_->Send(OpenedReply(Ask(FUSE_OPEN, FuseBytes().Add(fuse_open_in{})).id()), {fd.get()});
+    EXPECT_EQ(ServeAndTakeAnswer().header.error, 0);
+  }
+  void SendWriteOf(uint32_t uid, const FuseBytes& write) {
+    fuse_in_header header{};
+    header.len = static_cast<uint32_t>(sizeof(header) + write.size());
+    header.opcode = FUSE_WRITE;
+    header.nodeid = kNode;
+    header.uid = uid;
+    guest_->SendHeader(header, write.bytes());
+    EXPECT_EQ(Serve(), 0);
+  }
   void ExpectWritten(const FuseAnswer& answer, uint32_t bytes) {
     EXPECT_EQ(answer.header.error, 0);
     EXPECT_EQ(ReadAs<fuse_write_out>(answer.payload).size, bytes);
@@ -172,6 +188,34 @@ TEST_F(BrokeredFileTest, WriteBehindTheLargestOffsetIsEinval) {
   EXPECT_TRUE(broker_->Idle());
 }
 
+TEST_F(BrokeredFileTest, RootsWriteWithoutRoomIsAskedOfTheBroker) {
+  OpenFullFile();
+  SendWriteOf(0, Write("abc", 4));
+  const rpc::Request asked = broker_->TakeOne();
+  EXPECT_EQ(asked.write_file().data(), "abc");
+  EXPECT_EQ(asked.write_file().offset(), 4u);
+  EXPECT_TRUE(Unanswered());
+  Done(asked, 3);
+  ExpectWritten(ServeAndTakeAnswer(), 3);
+}
+
+TEST_F(BrokeredFileTest, NorHasTheBrokerRoom) {
+  OpenFullFile();
+  SendWriteOf(0, Write("abc"));
+  broker_->Fail(broker_->TakeOne().id(), ENOSPC);
+  ExpectError(ServeAndTakeAnswer(), ENOSPC);
+  EXPECT_TRUE(broker_->Idle()) << "asked again";
+}
+
+TEST_F(BrokeredFileTest, OthersWriteWithoutRoomIsEnospcAndSoIsOneThatTakesSetIdBits) {
+  OpenFullFile();
+  SendWriteOf(1000, Write("abc"));
+  ExpectError(TakeAnswer(), ENOSPC);
+  SendWriteOf(0, Write("abc", 0, FUSE_WRITE_KILL_SUIDGID));
+  ExpectError(TakeAnswer(), ENOSPC);
+  EXPECT_TRUE(broker_->Idle());
+}
+
 TEST_F(BrokeredFileTest, ManyWritesThatFillTheSocketAreAllDone) {
   OpenFileWithBits();
   constexpr int kWrites = 12;
@@ -203,9 +247,11 @@ TEST_F(BrokeredFileTest, WriteThatKillsThemIsDoneHere) {
   EXPECT_EQ(Content(), "0123abc789");
 }
 
-TEST_F(BrokeredFileTest, FlagThatWasNotNegotiatedKillsNothing) {
+TEST_F(BrokeredFileTest, FlagCountsWhateverWasNegotiated) {
   OpenFileWithBits();
-  EXPECT_TRUE(Ask(FUSE_WRITE, Write("abc", 4, FUSE_WRITE_KILL_SUIDGID)).has_write_file());
+  guest_->Send(FUSE_WRITE, kNode, Write("abc", 4, FUSE_WRITE_KILL_SUIDGID));
+  ExpectWritten(ServeAndTakeAnswer(), 3);
+  EXPECT_TRUE(broker_->Idle());
 }
 
 TEST_F(BrokeredFileTest, WriteWithoutTheFlagKeepsThem) {

@@ -122,7 +122,10 @@ TEST_F(FuseQueueSessionTest, DestroyEndsTheSessionAndIsAnswered) {
 
 TEST_F(FuseQueueSessionTest, MalformedDestroyLeavesTheSession) {
   StartSession();
-  guest_->Send(FUSE_DESTROY, 1, FuseBytes().Zeros(1));
+  fuse_in_header header{};
+  header.len = sizeof(header) - 1;
+  header.opcode = FUSE_DESTROY;
+  guest_->SendHeader(header, {});
   ExpectError(ServeAndTakeAnswer(), EINVAL);
   EXPECT_TRUE(shared_->session.active());
   EXPECT_TRUE(broker_->Idle());
