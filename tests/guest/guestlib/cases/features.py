@@ -201,6 +201,30 @@ def verify_submounts(shares: Shares, _report: Report) -> None:
     expect("names in the share", ["file", "inner", "moved"], sorted(path.name for path in outer.iterdir()))
 
 
+# What the guest's kernel allows by things that it doesn't tell: the broker mustn't know better.
+RIGHTS_SCRIPT = """
+cd /srv/rights
+mkdir named && chmod 700 named && setfacl --modify group:guests:rwx named
+as alice sh -c 'cd named; mkdir dir; touch file; ln -s target link; mkfifo fifo'
+expect "what the group of a list has made" "alice alice alice alice" "$(cd named && echo $(stat -c %U dir file link fifo))"
+expect_failure "carol, who isn't in that group" "ermission denied" as carol touch named/other
+
+mkdir home && chown alice:alice home
+as alice unshare --user --map-root-user sh -c 'cd home; mkdir own; chmod 555 own; touch own/file; mkdir own/dir'
+expect "what root of a user namespace has made in its own directory" "alice alice" \
+    "$(cd home/own && echo $(stat -c %U file dir))"
+expect_failure "alice herself there" "ermission denied" as alice touch home/own/other
+
+cd /srv/uncached
+echo content > tool && chmod 6777 tool
+as bob sh -c 'echo more >> tool'
+expect "mode after a write by who may not keep the bits" 777 "$(stat -c %a tool)"
+chmod 6777 tool
+echo more >> tool
+expect "mode after root's write" 6777 "$(stat -c %a tool)"
+"""
+
+
 FIRST = 5000  # on the host, what is ALICE in the idmapped mount; BOB is the next
 IDMAP_MOUNT = (Path(__file__).resolve().parents[1] / "inside/idmap_mount.pl").read_text()
 IDMAP_SCRIPT = f"""
@@ -279,6 +303,7 @@ CASE = Case(
             Device("outer"),
             Device("flat", ("--no-announce-submounts",), same_as="outer"),
         ), setup_submounts, verify_submounts),
+        Part("rights", RIGHTS_SCRIPT, (Device("rights", ("--posix-acl",)), Device("uncached", ("--cache=never",)))),
         Part("idmapped", IDMAP_SCRIPT, (Device("idmap"),), setup_idmap, verify_idmap),
         Part("label", LABEL_SCRIPT, (Device("label", ("--security-label", "--modcaps=+sys_admin")),), verify=verify_label),
     ), kernel_options="security=selinux selinux=1")
