@@ -65,7 +65,7 @@ class Filesystem {
   const FilesystemOptions& options() const { return options_; }
   const IdMap& ids() const { return options_.ids; }
   DescriptorBudget& budget() { return budget_; }
-  const InodeBudget& inode_budget() const { return inode_budget_; }
+  InodeBudget& inode_budget() { return inode_budget_; }
   StallTable& stalls() { return stalls_; }
   Budget& directory_stream_budget() { return directory_stream_budget_; }
   // Null if inodes hold descriptors.

@@ -178,7 +178,7 @@ ErrnoOrVoid DecodeLink(const DecodeContext& context, FuseArguments& arguments,
 ErrnoOrVoid DecodeOpen(const DecodeContext& context, FuseArguments& arguments,
                        rpc::Request& request) {
   POSTERN_ASSIGN_OR_RETURN(const auto in, OnlyStruct<fuse_open_in>(arguments));
-  POSTERN_RETURN_IF_ERROR(RequireRoom(context, sizeof(fuse_open_out)));
+  POSTERN_RETURN_IF_ERROR(RequireRoomForFile(context, sizeof(fuse_open_out)));
   auto& open = *request.mutable_open();
   open.set_node_id(context.header.nodeid);
   open.set_flags(OpenFlags(context, in.flags));

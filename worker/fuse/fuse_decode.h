@@ -27,8 +27,9 @@ struct DecodeContext {
 };
 
 // All of them: EINVAL for arguments that are too short, too long or break FUSE's rules
-// (ENAMETOOLONG for a name over 255 bytes), EBADF for a handle that isn't the inode's. `request` is
-// then left in an unspecified state and not sent.
+// (ENAMETOOLONG for a name over 255 bytes), EBADF for a handle that isn't the inode's, EMFILE if
+// there is no room for the file that is to be opened. `request` is then left in an unspecified
+// state and not sent.
 ErrnoOrVoid DecodeLookup(const DecodeContext&, FuseArguments&, rpc::Request& request);
 ErrnoOrVoid DecodeGetattr(const DecodeContext&, FuseArguments&, rpc::Request& request);
 ErrnoOrVoid DecodeStatx(const DecodeContext&, FuseArguments&, rpc::Request& request);
