@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 
@@ -25,6 +26,7 @@ namespace postern {
 
 // What a FUSE session begins with.
 struct SessionOptions {
+  uint64_t number = 0;                // The worker's: Request.session (rpc.proto).
   bool supplementary_groups = false;  // FUSE_CREATE_SUPP_GROUP
   bool posix_acl = false;             // FUSE_POSIX_ACL and FUSE_DONT_MASK
 };

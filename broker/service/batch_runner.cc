@@ -39,6 +39,11 @@ uint64_t DeviceOf(Session& session, uint64_t node) {
   return inode.ok() ? (*inode)->identity().device : 0;
 }
 
+// False if there is no session, or another than the request's.
+bool BelongsTo(const rpc::Request& request, const std::shared_ptr<Session>& session) {
+  return session != nullptr && session->options.number == request.session();
+}
+
 // What the guest is told. A host's ENOSYS must not reach it: the guest would take the operation
 // for unknown from then on, and some for success (FUSE: fc->no_…).
 uint32_t GuestError(Errno error) {
@@ -98,11 +103,10 @@ void BatchRunner::Drop() {
 
 void BatchRunner::RunUnanswered() {
   const std::shared_ptr<Session> session = parts_.session.Get();
-  if (session == nullptr) return;
   rpc::Reply nothing;
   for (const rpc::Request& request : batch_->requests()) {
     const OperationRow& row = *FindOperation(request.operation_case());
-    if ((row.flags & kNoReply) == 0) continue;
+    if ((row.flags & kNoReply) == 0 || !BelongsTo(request, session)) continue;
     OperationContext context{parts_.filesystem, *session, *scratch_};
     (void)row.run(context, request, nothing);  // Nobody is told.
   }
@@ -225,7 +229,7 @@ OpenFileRef BatchRunner::Run(const OperationRow& row, const rpc::Request& reques
     session.reset();  // Or its files would stay open past the reply.
     result = parts_.session.Change(request);
     session = parts_.session.Get();
-  } else if (session == nullptr) {
+  } else if (!BelongsTo(request, session)) {
     result = Errno(EIO);
   } else {
     OperationContext context{parts_.filesystem, *session, *scratch_, nullptr, &flush_};

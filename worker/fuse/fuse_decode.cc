@@ -71,10 +71,9 @@ ErrnoOrVoid DecodeForget(const DecodeContext& context, FuseArguments& arguments,
 ErrnoOrVoid DecodeBatchForget(const DecodeContext&, FuseArguments& arguments,
                               rpc::Request& request) {
   const auto batch = arguments.Take<fuse_batch_forget_in>();
-  // The count first, so that the product can't overflow; and all before the first item is added,
-  // because `request` is sent with what other forgets have put there.
-  if (!batch || batch->count > static_cast<uint32_t>(kMaxForgetItems) ||
-      arguments.remaining() != batch->count * sizeof(fuse_forget_one)) {
+  // All before the first item is added, because `request` is sent with what other forgets have put
+  // there.
+  if (!batch || arguments.remaining() != uint64_t{batch->count} * sizeof(fuse_forget_one)) {
     return Errno(EINVAL);
   }
   for (uint32_t i = 0; i < batch->count; ++i) {

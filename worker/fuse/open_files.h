@@ -74,7 +74,7 @@ struct GuestFile {
 
 // When a request that opens a file was taken from the ring.
 struct OpenTicket {
-  uint64_t generation = 0;
+  uint64_t generation = 0;  // Of the session. The broker numbers sessions by it.
   uint64_t set_id_changes = 0;
   Budget::Share room = {};  // For the file. All that moves when the ticket does.
 };
