@@ -13,6 +13,7 @@
 #include "broker/inodes/descriptor_budget.h"
 #include "broker/inodes/file_handle.h"
 #include "broker/inodes/mount_table.h"
+#include "common/budget.h"
 #include "common/errno_or.h"
 #include "common/ids.h"
 #include "common/unique_fd.h"
@@ -50,6 +51,8 @@ struct InodeParts {
   UniqueFd spare;   // O_PATH, for the table's cache, if there is one and no `path`.
   // Room for a handle that is asked for later; 0 with key.handle.
   size_t handle_room = 0;
+  // Of the table's budget, if it was taken beforehand.
+  Budget::Share share = {};
 };
 
 // An O_PATH descriptor that operations in progress share with a cache, or none. The last one closes

@@ -58,11 +58,10 @@ InodeTable::~InodeTable() {
   if (budget_ != nullptr) budget_->GiveBack(size());
 }
 
-ErrnoOr<Budget::Share> InodeTable::TakeShare() {
-  if (budget_ == nullptr) return Budget::Share();
-  Budget::Share share = budget_->Take();
-  if (!share) return Errno(ENFILE);
-  return share;
+bool InodeTable::TakeShare(InodeParts& parts) {
+  if (budget_ == nullptr || parts.share) return true;
+  parts.share = budget_->Take();
+  return static_cast<bool>(parts.share);
 }
 
 NodeId InodeTable::MakeId(uint32_t shard, SlotKey key) {
@@ -105,15 +104,15 @@ ErrnoOr<InodeTable::InodeAndPath> InodeTable::GetWithPath(NodeId id) {
   return InodeAndPath{*found, shard->paths.Find(**found)};
 }
 
-ErrnoOr<InodeRef> InodeTable::GetAndCount(NodeId id) {
-  if (id == kRootNodeId) return root_;
+ErrnoOrVoid InodeTable::Count(NodeId id) {
+  if (id == kRootNodeId) return {};
   Shard* shard = ShardOf(id);
   if (shard == nullptr) return Errno(EBADF);
   const MutexLock lock(shard->mutex);
   const InodeRef* found = shard->slots.Find(KeyOf(id));
   if (found == nullptr) return Errno(EBADF);
   ++found->inode_->lookups_;
-  return *found;
+  return {};
 }
 
 PathRef InodeTable::CachedPath(const Inode& inode) {
@@ -230,12 +229,13 @@ ErrnoOr<InodeRef> InodeTable::InsertOrFind(InodeParts parts) {
     spare = std::make_shared<const UniqueFd>(std::move(parts.spare));
     elsewhere = MakeRoom(shard);
   }
+  // Before the lock, because it may log.
+  const bool has_share = TakeShare(parts);
+  Budget::Share share = std::move(parts.share);
   InodeRef fresh(Inode::New(std::move(parts)));
   fresh.inode_->stamp_ = NextStamp();
   fresh.inode_->lookups_ = 1;
 
-  // Before the lock, because it may log.
-  ErrnoOr<Budget::Share> taken = TakeShare();
   const MutexLock lock(shard.mutex);
   // Another thread may have been faster: one file must not get two node ids.
   const InodeKey key = fresh->key();
@@ -257,9 +257,9 @@ ErrnoOr<InodeRef> InodeTable::InsertOrFind(InodeParts parts) {
     // id, and isn't found any more.
     shard.index.Remove(*known);
   }
-  if (!taken.ok()) return taken.error();
+  if (!has_share) return Errno(ENFILE);
   POSTERN_RETURN_IF_ERROR(Insert(shard, index, fresh));
-  taken->Release();  // Until Forget().
+  share.Release();  // Until Forget().
   if (spare != nullptr) {
     spare = shard.paths.Put(*fresh.inode_, std::move(spare), fresh->stamp_);
   }
@@ -285,12 +285,12 @@ ErrnoOr<InodeRef> InodeTable::InsertOrFindPinned(InodeParts& parts) {
                              .handle_room = parts.handle_room}));
   fresh.inode_->stamp_ = NextStamp();
   fresh.inode_->lookups_ = 1;
-  ErrnoOr<Budget::Share> taken = TakeShare();
+  const bool has_share = TakeShare(parts);
   const MutexLock lock(shard.mutex);
   if (InodeRef known = shard.CountPinned(identity, parts.type, kWhileOpen)) return known;
   // One that isn't pinned: this file, or one that had its number.
   const bool unclear = shard.index.Knows(identity);
-  if (!unclear && !taken.ok()) return taken.error();
+  if (!unclear && !has_share) return Errno(ENFILE);
   if (!unclear) given_up = shard.paths.Put(*fresh.inode_, spare, fresh->stamp_);
   if (fresh->cached_ == 0) {
     given_up = nullptr;  // `spare` itself, if anything.
@@ -302,7 +302,7 @@ ErrnoOr<InodeRef> InodeTable::InsertOrFindPinned(InodeParts& parts) {
     shard.paths.Drop(*fresh.inode_);  // `spare` keeps it open until after the lock.
     return inserted.error();
   }
-  taken->Release();
+  parts.share.Release();
   return fresh;
 }
 

@@ -49,8 +49,6 @@ class InodeTable {
   // EBADF for an id that this table hasn't given out, or that was forgotten.
   ErrnoOr<InodeRef> Get(NodeId id);
   ErrnoOr<InodeAndPath> GetWithPath(NodeId id);
-  // The same inode, its lookup count raised by one.
-  ErrnoOr<InodeRef> GetAndCount(NodeId id);
 
   // The descriptor that the cache has of `inode`, if any.
   PathRef CachedPath(const Inode& inode);
@@ -84,9 +82,14 @@ class InodeTable {
   // Whether an inode of that identity is known, though maybe that of a file deleted since. A hint.
   bool Knows(const InodeIdentity& identity);
 
+  // Raises the lookup count of a known inode by one. EBADF as for Get().
+  ErrnoOrVoid Count(NodeId id);
+
   // Adds an inode, or finds the one that is there; raises its lookup count by one. All of `parts`
   // was read from one descriptor that is still open (parts.spare, if that is one), so the one found
-  // is the same file. ENFILE if the budget or all slots are used up.
+  // is the same file. ENFILE if it takes a share of the budget that isn't among `parts` and nothing
+  // is left; or if all slots of a shard are used up, which only a guest that chooses its files by
+  // their numbers can bring about.
   ErrnoOr<InodeRef> InsertOrFind(InodeParts parts);
   // The same without having asked for the handle, which costs a system call: the cache, where
   // parts.spare goes, asks for it when it gives that up, and parts.handle_room is what it may take.
@@ -134,9 +137,9 @@ class InodeTable {
   // The same in every process, and so is an id: the shard is a part of it.
   static uint32_t ShardIndexOf(const InodeIdentity& identity);
   Stamp NextStamp() { return last_stamp_.fetch_add(1, std::memory_order_acq_rel) + 1; }
-  // For one more inode; none of nothing if there is no budget. ENFILE if nothing is left, which it
-  // may log.
-  ErrnoOr<Budget::Share> TakeShare();
+  // For one more inode, into parts.share, unless there is one already. False if nothing is left,
+  // which it may log.
+  bool TakeShare(InodeParts& parts);
   // If the cache is full, sees to it that a descriptor can be given up: one of that shard, or else
   // one of another, which is answered.
   PathRef MakeRoom(Shard& wanting);

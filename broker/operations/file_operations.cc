@@ -108,29 +108,40 @@ ErrnoOrVoid OpenExisting(OperationContext& context, const PinnedInode& parent,
   return {};
 }
 
-// EROFS if `name` isn't there to be opened instead of made.
-ErrnoOrVoid CheckExists(const PinnedInode& parent, const PathComponent& name) {
+// `otherwise` if `name` isn't there to be opened instead of made.
+ErrnoOrVoid CheckExists(const PinnedInode& parent, const PathComponent& name, Errno otherwise) {
   struct statx status;
   const ErrnoOrVoid found = StatName(parent.fd(), name, status);
-  return !found.ok() && found.error() == Errno(ENOENT) ? ErrnoOrVoid(Errno(EROFS)) : found;
+  return !found.ok() && found.error() == Errno(ENOENT) ? ErrnoOrVoid(otherwise) : found;
 }
 
-// Answers a new file that `file` is open on. The entry is that of the file itself: its name may
-// mean another one by now. `path` is a share of the budget, still without a descriptor.
+// What a file that is made takes of the budgets. `file` has no descriptor as long as it isn't made.
+struct NewFile {
+  BudgetedFd file;
+  InodeRoom room;
+};
+
+// ENFILE if nothing is left.
+ErrnoOr<NewFile> BeginMaking(OperationContext& context) {
+  NewFile made;
+  POSTERN_ASSIGN_OR_RETURN(made.file.share, context.filesystem.budget().Take());
+  POSTERN_ASSIGN_OR_RETURN(made.room, TakeRoom(context));
+  return made;
+}
+
+// Answers a new file. The entry is that of the file itself: its name may mean another one by now.
 ErrnoOrVoid AnswerCreated(OperationContext& context, const PinnedInode& parent, int flags,
-                          BudgetedFd file, BudgetedFd path, bool has_name,
-                          rpc::CreatedFile& created) {
+                          NewFile made, bool has_name, rpc::CreatedFile& created) {
   struct statx status;
+  const int fd = made.file.fd.get();
   const auto add = [&]() -> ErrnoOr<InodeRef> {
-    if (has_name) {
-      return AddOpened(context, *parent.inode, file.fd.get(), std::move(path.share), status);
-    }
-    POSTERN_ASSIGN_OR_RETURN(path.fd, context.filesystem.proc_fd().OpenPath(file.fd.get()));
-    return AddInode(context, *parent.inode, std::move(path), status, /*keep_descriptor=*/true);
+    if (has_name) return AddOpened(context, *parent.inode, fd, std::move(made.room), status);
+    POSTERN_ASSIGN_OR_RETURN(made.room.path.fd, context.filesystem.proc_fd().OpenPath(fd));
+    return AddInode(context, *parent.inode, std::move(made.room), status, /*keep_descriptor=*/true);
   };
   POSTERN_ASSIGN_OR_RETURN(const InodeRef inode, add());
-  const ErrnoOrVoid opened = AnswerOpened(context, *inode, flags, status.stx_mode, std::move(file),
-                                          *created.mutable_opened());
+  const ErrnoOrVoid opened = AnswerOpened(context, *inode, flags, status.stx_mode,
+                                          std::move(made.file), *created.mutable_opened());
   if (!opened.ok()) {
     UndoLookUp(context, inode);
     return opened;
@@ -156,41 +167,41 @@ ErrnoOrVoid Create(OperationContext& context, const rpc::CreateRequest& request,
   POSTERN_RETURN_IF_ERROR(CheckSecurityContext(context, request.has_security_context()));
   POSTERN_ASSIGN_OR_RETURN(const PinnedInode parent, Pin(context, NodeId(request.parent())));
   const bool readonly = context.filesystem.options().readonly;
-  if (readonly) POSTERN_RETURN_IF_ERROR(CheckExists(parent, name));
+  if (readonly) POSTERN_RETURN_IF_ERROR(CheckExists(parent, name, Errno(EROFS)));
   POSTERN_ASSIGN_OR_RETURN(int flags, FileOpenFlags(request.flags(), context.filesystem.options()));
   flags &= ~O_DIRECTORY;
   rpc::CreatedFile& created = *reply.mutable_created();
   if (readonly) return OpenExisting(context, parent, name, flags, OpenRules(), created);
-  // Both shares first: with the budget used up nothing must have been made.
-  BudgetedFd file, path;
-  POSTERN_ASSIGN_OR_RETURN(file.share, context.filesystem.budget().Take());
-  POSTERN_ASSIGN_OR_RETURN(path.share,
-                           context.filesystem.budget().Take(DescriptorBudget::Kind::kInode));
+  const bool exclusive = (request.flags() & O_EXCL) != 0;
+  ErrnoOr<NewFile> room = BeginMaking(context);
+  if (!room.ok()) {
+    // What is there, and known, may still be opened.
+    if (exclusive) return room.error();
+    POSTERN_RETURN_IF_ERROR(CheckExists(parent, name, room.error()));
+    return OpenExisting(context, parent, name, flags, RulesOf(request), created);
+  }
+  NewFile made = std::move(*room);
   {
     POSTERN_ASSIGN_OR_RETURN(const ScopedCredentials guard, ActAs(context, request.credentials()));
     const ScopedUmask mask(UmaskToApply(context, request.umask()));
-    ErrnoOr<UniqueFd> made =
+    ErrnoOr<UniqueFd> opened =
         OpenBeneath(parent.fd(), name, flags | O_CREAT | O_EXCL, request.mode() & 07777);
-    if (!made.ok() && (made.error() != Errno(EEXIST) || (request.flags() & O_EXCL) != 0)) {
-      return made.error();
-    }
-    if (made.ok()) file.fd = std::move(*made);
+    if (!opened.ok() && (opened.error() != Errno(EEXIST) || exclusive)) return opened.error();
+    if (opened.ok()) made.file.fd = std::move(*opened);
   }
-  if (!file.fd) {
-    file = {};
-    path = {};
+  if (!made.file.fd) {
+    made = {};
     return OpenExisting(context, parent, name, flags, RulesOf(request), created);
   }
   if (request.has_security_context()) {
     const ErrnoOrVoid labelled =
-        SetSecurityContext(context, request.security_context(), file.fd.get());
+        SetSecurityContext(context, request.security_context(), made.file.fd.get());
     if (!labelled.ok()) {
       (void)unlinkat(parent.fd(), name.c_str(), 0);
       return labelled;
     }
   }
-  return AnswerCreated(context, parent, flags, std::move(file), std::move(path), /*has_name=*/true,
-                       created);
+  return AnswerCreated(context, parent, flags, std::move(made), /*has_name=*/true, created);
 }
 
 ErrnoOrVoid CreateTemporaryFile(OperationContext& context,
@@ -199,24 +210,22 @@ ErrnoOrVoid CreateTemporaryFile(OperationContext& context,
   POSTERN_ASSIGN_OR_RETURN(int flags, FileOpenFlags(request.flags(), context.filesystem.options()));
   flags &= ~(O_DIRECTORY | O_TRUNC);
   POSTERN_ASSIGN_OR_RETURN(const PinnedInode parent, Pin(context, NodeId(request.parent())));
-  BudgetedFd file, path;
-  POSTERN_ASSIGN_OR_RETURN(file.share, context.filesystem.budget().Take());
-  POSTERN_ASSIGN_OR_RETURN(path.share,
-                           context.filesystem.budget().Take(DescriptorBudget::Kind::kInode));
+  POSTERN_ASSIGN_OR_RETURN(NewFile made, BeginMaking(context));
   {
     POSTERN_ASSIGN_OR_RETURN(const ScopedCredentials guard, ActAs(context, request.credentials()));
     const ScopedUmask mask(UmaskToApply(context, request.umask()));
     // "." of an O_PATH descriptor is the directory itself, or ENOTDIR. O_EXCL means here that the
     // file never gets a name.
     const int exclusive = static_cast<int>(request.flags() & O_EXCL);
-    file.fd.Reset(openat(parent.fd(), ".", flags | exclusive | O_TMPFILE | O_CLOEXEC,
-                         request.mode() & 07777));
-    if (!file.fd) return Errno::Last();
+    made.file.fd.Reset(openat(parent.fd(), ".", flags | exclusive | O_TMPFILE | O_CLOEXEC,
+                              request.mode() & 07777));
+    if (!made.file.fd) return Errno::Last();
   }
   if (request.has_security_context()) {
-    POSTERN_RETURN_IF_ERROR(SetSecurityContext(context, request.security_context(), file.fd.get()));
+    POSTERN_RETURN_IF_ERROR(
+        SetSecurityContext(context, request.security_context(), made.file.fd.get()));
   }
-  return AnswerCreated(context, parent, flags, std::move(file), std::move(path), /*has_name=*/false,
+  return AnswerCreated(context, parent, flags, std::move(made), /*has_name=*/false,
                        *reply.mutable_created());
 }
 

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 
@@ -25,6 +26,7 @@ namespace postern {
 
 // What a FUSE session begins with.
 struct SessionOptions {
+  uint64_t number = 0;                // The worker's: Request.session (rpc.proto).
   bool supplementary_groups = false;  // FUSE_CREATE_SUPP_GROUP
   bool posix_acl = false;             // FUSE_POSIX_ACL and FUSE_DONT_MASK
 };
@@ -65,7 +67,7 @@ class Filesystem {
   const FilesystemOptions& options() const { return options_; }
   const IdMap& ids() const { return options_.ids; }
   DescriptorBudget& budget() { return budget_; }
-  const InodeBudget& inode_budget() const { return inode_budget_; }
+  InodeBudget& inode_budget() { return inode_budget_; }
   StallTable& stalls() { return stalls_; }
   Budget& directory_stream_budget() { return directory_stream_budget_; }
   // Null if inodes hold descriptors.

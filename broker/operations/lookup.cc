@@ -121,7 +121,7 @@ ErrnoOr<InodeRef> LookUp(OperationContext& context, const PinnedInode& parent,
       return known;
     }
   }
-  BudgetedFd path;
+  InodeRoom room;
   // A handle costs nothing: with the budget used up these go on.
   const MountRef& mount = parent.inode->mount();
   if (mount == nullptr || !mount->has_handles()) {
@@ -130,11 +130,9 @@ ErrnoOr<InodeRef> LookUp(OperationContext& context, const PinnedInode& parent,
     // And so does what is known, whatever was expected.
     if (!share.ok() && expect == Expect::kNew) return LookUpKnown(context, parent, name, status);
     if (!share.ok()) return share.error();
-    path.share = std::move(*share);
+    room.path.share = std::move(*share);
   }
-  POSTERN_ASSIGN_OR_RETURN(path.fd, OpenBeneath(parent.fd(), name, O_PATH, 0));
-  // All again, on the descriptor: the name may mean another file by now.
-  return AddInode(context, *parent.inode, std::move(path), status);
+  return LookUpNew(context, parent, name, std::move(room), status);
 }
 
 ErrnoOr<InodeRef> LookUpDot(OperationContext& context, const PinnedInode& directory,
@@ -143,7 +141,8 @@ ErrnoOr<InodeRef> LookUpDot(OperationContext& context, const PinnedInode& direct
   InodeTable& inodes = context.session.inodes;
   if (name == "." || directory.inode->id() == kRootNodeId) {
     POSTERN_RETURN_IF_ERROR(StatDescriptor(directory.fd(), status));
-    return inodes.GetAndCount(directory.inode->id());
+    POSTERN_RETURN_IF_ERROR(inodes.Count(directory.inode->id()));
+    return directory.inode;
   }
   // It may lie outside of the share: it is looked at, and not kept.
   const UniqueFd parent(openat(directory.fd(), "..", O_PATH | O_DIRECTORY | O_CLOEXEC));
@@ -160,9 +159,26 @@ ErrnoOr<InodeRef> LookUpDot(OperationContext& context, const PinnedInode& direct
   return known;
 }
 
-ErrnoOr<InodeRef> AddInode(OperationContext& context, const Inode& parent, BudgetedFd path,
+ErrnoOr<InodeRoom> TakeRoom(OperationContext& context) {
+  InodeRoom room;
+  POSTERN_ASSIGN_OR_RETURN(room.path.share,
+                           context.filesystem.budget().Take(DescriptorBudget::Kind::kInode));
+  room.inode = context.filesystem.inode_budget().Take();
+  if (!room.inode) return Errno(ENFILE);
+  return room;
+}
+
+ErrnoOr<InodeRef> LookUpNew(OperationContext& context, const PinnedInode& parent,
+                            const PathComponent& name, InodeRoom room, struct statx& status) {
+  POSTERN_ASSIGN_OR_RETURN(room.path.fd, OpenBeneath(parent.fd(), name, O_PATH, 0));
+  // All again, on the descriptor: the name may mean another file by now.
+  return AddInode(context, *parent.inode, std::move(room), status);
+}
+
+ErrnoOr<InodeRef> AddInode(OperationContext& context, const Inode& parent, InodeRoom room,
                            struct statx& status, bool keep_descriptor) {
   InodeTable& inodes = context.session.inodes;
+  BudgetedFd path = std::move(room.path);
   POSTERN_RETURN_IF_ERROR(StatDescriptor(path.fd.get(), status));
   if (InodeRef pinned = inodes.FindAndCount({IdentityOf(status), std::nullopt}, status.stx_mode,
                                             InodeTable::kWhileOpen)) {
@@ -171,6 +187,7 @@ ErrnoOr<InodeRef> AddInode(OperationContext& context, const Inode& parent, Budge
   }
   ++context.scratch.lookups.new_in_a_row;
   POSTERN_ASSIGN_OR_RETURN(InodeParts parts, Identify(context, parent, path.fd.get(), status));
+  parts.share = std::move(room.inode);
   if (!keep_descriptor && MayAskForHandleLater(context, path.fd.get(), parts)) {
     parts.spare = std::move(path.fd);
     parts.handle_room = parts.mount->handle_size();
@@ -193,13 +210,14 @@ ErrnoOr<InodeRef> AddInode(OperationContext& context, const Inode& parent, Budge
 }
 
 ErrnoOr<InodeRef> AddOpened(OperationContext& context, const Inode& parent, int file,
-                            DescriptorBudget::Share share, struct statx& status) {
+                            InodeRoom room, struct statx& status) {
   POSTERN_RETURN_IF_ERROR(StatDescriptor(file, status));
   POSTERN_ASSIGN_OR_RETURN(InodeParts parts, Identify(context, parent, file, status));
   FileHandle handle;
   POSTERN_RETURN_IF_ERROR(AddHandle(context, file, handle, parts));
+  parts.share = std::move(room.inode);
   if (!parts.key.handle) {
-    parts.path.share = std::move(share);
+    parts.path.share = std::move(room.path.share);
     POSTERN_ASSIGN_OR_RETURN(parts.path.fd, context.filesystem.proc_fd().OpenPath(file));
   }
   return context.session.inodes.InsertOrFind(std::move(parts));

@@ -37,16 +37,30 @@ ErrnoOr<InodeRef> LookUp(OperationContext& context, const PinnedInode& parent,
 ErrnoOr<InodeRef> LookUpDot(OperationContext& context, const PinnedInode& directory,
                             std::string_view name, struct statx& status);
 
-// The inode that `path` (O_PATH) is open on, its lookup count raised by one, and its attributes.
-// `parent` is where it was found or made. What isn't needed of `path` goes to the cache or is given
-// back; with `keep_descriptor` all of it is used if the inode is new, for a file that no handle
-// leads to because it has no name (O_TMPFILE).
-ErrnoOr<InodeRef> AddInode(OperationContext& context, const Inode& parent, BudgetedFd path,
+// What an inode takes of the budgets. Whoever makes a file has it before: a guest that is told
+// ENFILE must find nothing made, or its next try fails with EEXIST.
+struct InodeRoom {
+  Budget::Share inode;  // Of --max-inodes.
+  BudgetedFd path;  // Where no handle leads to the file. Without a descriptor, until it has one.
+};
+
+// For any file. ENFILE if nothing is left.
+ErrnoOr<InodeRoom> TakeRoom(OperationContext& context);
+
+// LookUp() of a name that has just been made. Takes nothing of the budgets but `room`.
+ErrnoOr<InodeRef> LookUpNew(OperationContext& context, const PinnedInode& parent,
+                            const PathComponent& name, InodeRoom room, struct statx& status);
+
+// The inode that room.path (O_PATH) is open on, its lookup count raised by one, and its attributes.
+// `parent` is where it was found or made. What `room` lacks is taken if it is needed. What isn't
+// needed of it goes to the cache or is given back; with `keep_descriptor` all of it is used if the
+// inode is new, for a file that no handle leads to because it has no name (O_TMPFILE).
+ErrnoOr<InodeRef> AddInode(OperationContext& context, const Inode& parent, InodeRoom room,
                            struct statx& status, bool keep_descriptor = false);
 // The same for a new file that `file` is open on, O_PATH or not. A descriptor for the inode is made
-// only if no handle leads to it; `share` is for that.
+// only if no handle leads to it.
 ErrnoOr<InodeRef> AddOpened(OperationContext& context, const Inode& parent, int file,
-                            DescriptorBudget::Share share, struct statx& status);
+                            InodeRoom room, struct statx& status);
 
 // Gives back the count of one LookUp() whose entry isn't answered after all.
 void UndoLookUp(OperationContext& context, const InodeRef& inode);

@@ -24,13 +24,21 @@ namespace {
 
 constexpr uint32_t kPermissionBits = 07777;
 
-ErrnoOrVoid AnswerEntry(OperationContext& context, const PinnedInode& parent,
-                        const PathComponent& name, Expect expect, rpc::Reply& reply) {
-  struct statx status;
-  POSTERN_ASSIGN_OR_RETURN(const InodeRef inode, LookUp(context, parent, name, status, expect));
-  FillEntry(parent.inode->identity(), *inode, status, context.filesystem.ids(),
-            *reply.mutable_entry());
-  return {};
+// Where an object is to be made, and what the guest's knowing it takes.
+struct NewObject {
+  const PathComponent& name;
+  PinnedInode parent;
+  InodeRoom room;
+};
+
+// The beginning of each request that makes an object.
+template <typename Request>
+ErrnoOr<NewObject> BeginMaking(OperationContext& context, const PathComponent& name,
+                               const Request& request) {
+  POSTERN_RETURN_IF_ERROR(CheckSecurityContext(context, request.has_security_context()));
+  POSTERN_ASSIGN_OR_RETURN(PinnedInode parent, Pin(context, NodeId(request.parent())));
+  POSTERN_ASSIGN_OR_RETURN(InodeRoom room, TakeRoom(context));
+  return NewObject{name, std::move(parent), std::move(room)};
 }
 
 ErrnoOrVoid AnswerDot(OperationContext& context, const rpc::LookupRequest& request,
@@ -44,47 +52,43 @@ ErrnoOrVoid AnswerDot(OperationContext& context, const rpc::LookupRequest& reque
   return {};
 }
 
-// Labels the object of `name`, which has just been made, and answers its entry.
-ErrnoOrVoid AnswerLabelled(OperationContext& context, const PinnedInode& parent,
-                           const PathComponent& name, const rpc::SecurityContext& security,
-                           mode_t type, rpc::Reply& reply) {
-  struct statx status;
-  POSTERN_ASSIGN_OR_RETURN(const InodeRef inode,
-                           LookUp(context, parent, name, status, Expect::kNew));
-  const auto label = [&]() -> ErrnoOrVoid {
-    // Somebody else who may write to the directory can have exchanged the object for another one's
-    // name: that one doesn't get a label which was meant for a new object.
-    const bool sole = S_ISDIR(type) || status.stx_nlink == 1;
-    if (inode->type() != (type & S_IFMT) || !sole) return Errno(ESTALE);
-    POSTERN_ASSIGN_OR_RETURN(const InodeDescriptor path, OpenPath(context, *inode));
-    POSTERN_RETURN_IF_ERROR(SetSecurityContext(context, security, path.get()));
-    return StatDescriptor(path.get(), status);
-  };
-  const ErrnoOrVoid labelled = label();
-  if (!labelled.ok()) {
-    UndoLookUp(context, inode);
-    return labelled;
-  }
-  FillEntry(parent.inode->identity(), *inode, status, context.filesystem.ids(),
-            *reply.mutable_entry());
-  return {};
+// Labels an object of `type`, which has just been made and looked up.
+ErrnoOrVoid Label(OperationContext& context, const Inode& inode, mode_t type,
+                  const rpc::SecurityContext& security, struct statx& status) {
+  // Somebody else who may write to the directory can have exchanged the object for another one's
+  // name: that one doesn't get a label which was meant for a new object.
+  const bool sole = S_ISDIR(type) || status.stx_nlink == 1;
+  if (inode.type() != (type & S_IFMT) || !sole) return Errno(ESTALE);
+  POSTERN_ASSIGN_OR_RETURN(const InodeDescriptor path, OpenPath(context, inode));
+  POSTERN_RETURN_IF_ERROR(SetSecurityContext(context, security, path.get()));
+  return StatDescriptor(path.get(), status);
 }
 
-// The end of each request that has made an object of `type`. If it is to have a security context
+// The end of each of them, which has made an object of `type`. If it is to have a security context
 // and can't have it, it goes again: nobody must find it without.
 template <typename Request>
-ErrnoOrVoid AnswerMade(OperationContext& context, const PinnedInode& parent,
-                       const PathComponent& name, const Request& request, mode_t type,
-                       rpc::Reply& reply) {
-  if (!request.has_security_context()) {
-    return AnswerEntry(context, parent, name, Expect::kNew, reply);
+ErrnoOrVoid AnswerMade(OperationContext& context, NewObject made, const Request& request,
+                       mode_t type, rpc::Reply& reply) {
+  struct statx status;
+  const auto look_up = [&]() -> ErrnoOr<InodeRef> {
+    POSTERN_ASSIGN_OR_RETURN(
+        InodeRef inode, LookUpNew(context, made.parent, made.name, std::move(made.room), status));
+    if (!request.has_security_context()) return inode;
+    const ErrnoOrVoid labelled = Label(context, *inode, type, request.security_context(), status);
+    if (labelled.ok()) return inode;
+    UndoLookUp(context, inode);
+    return labelled.error();
+  };
+  const ErrnoOr<InodeRef> inode = look_up();
+  if (!inode.ok()) {
+    if (request.has_security_context() && inode.error() != Errno(ESTALE)) {
+      (void)unlinkat(made.parent.fd(), made.name.c_str(), S_ISDIR(type) ? AT_REMOVEDIR : 0);
+    }
+    return inode.error();
   }
-  const ErrnoOrVoid answered =
-      AnswerLabelled(context, parent, name, request.security_context(), type, reply);
-  if (!answered.ok() && answered.error() != Errno(ESTALE)) {
-    (void)unlinkat(parent.fd(), name.c_str(), S_ISDIR(type) ? AT_REMOVEDIR : 0);
-  }
-  return answered;
+  FillEntry(made.parent.inode->identity(), **inode, status, context.filesystem.ids(),
+            *reply.mutable_entry());
+  return {};
 }
 
 ErrnoOrVoid Remove(OperationContext& context, uint64_t parent_id, const std::string& bytes,
@@ -104,7 +108,12 @@ ErrnoOrVoid Lookup(OperationContext& context, const rpc::LookupRequest& request,
   if (IsDotName(request.name())) return AnswerDot(context, request, reply);
   POSTERN_ASSIGN_OR_RETURN(const PathComponent name, PathComponent::Parse(request.name()));
   POSTERN_ASSIGN_OR_RETURN(const PinnedInode parent, Pin(context, NodeId(request.parent())));
-  return AnswerEntry(context, parent, name, ExpectFromLast(context), reply);
+  struct statx status;
+  POSTERN_ASSIGN_OR_RETURN(const InodeRef inode,
+                           LookUp(context, parent, name, status, ExpectFromLast(context)));
+  FillEntry(parent.inode->identity(), *inode, status, context.filesystem.ids(),
+            *reply.mutable_entry());
+  return {};
 }
 
 ErrnoOrVoid Forget(OperationContext& context, const rpc::ForgetRequest& request, rpc::Reply&) {
@@ -122,44 +131,41 @@ ErrnoOrVoid MakeNode(OperationContext& context, const rpc::MakeNodeRequest& requ
   // What the kernel's device numbers have room for (new_encode_dev): beyond, another device would
   // be made.
   if (request.rdev_major() > 0xfff || request.rdev_minor() > 0xfffff) return Errno(EINVAL);
-  POSTERN_RETURN_IF_ERROR(CheckSecurityContext(context, request.has_security_context()));
-  POSTERN_ASSIGN_OR_RETURN(const PinnedInode parent, Pin(context, NodeId(request.parent())));
+  POSTERN_ASSIGN_OR_RETURN(NewObject node, BeginMaking(context, name, request));
   {
     POSTERN_ASSIGN_OR_RETURN(const ScopedCredentials guard, ActAs(context, request.credentials()));
     const ScopedUmask mask(UmaskToApply(context, request.umask()));
-    POSTERN_RETURN_IF_ERROR(
-        CheckSyscall(mknodat(parent.fd(), name.c_str(), request.mode() & (S_IFMT | kPermissionBits),
-                             makedev(request.rdev_major(), request.rdev_minor()))));
+    POSTERN_RETURN_IF_ERROR(CheckSyscall(
+        mknodat(node.parent.fd(), name.c_str(), request.mode() & (S_IFMT | kPermissionBits),
+                makedev(request.rdev_major(), request.rdev_minor()))));
   }
-  return AnswerMade(context, parent, name, request, type, reply);
+  return AnswerMade(context, std::move(node), request, type, reply);
 }
 
 ErrnoOrVoid MakeDirectory(OperationContext& context, const rpc::MakeDirectoryRequest& request,
                           rpc::Reply& reply) {
   POSTERN_ASSIGN_OR_RETURN(const PathComponent name, PathComponent::Parse(request.name()));
-  POSTERN_RETURN_IF_ERROR(CheckSecurityContext(context, request.has_security_context()));
-  POSTERN_ASSIGN_OR_RETURN(const PinnedInode parent, Pin(context, NodeId(request.parent())));
+  POSTERN_ASSIGN_OR_RETURN(NewObject directory, BeginMaking(context, name, request));
   {
     POSTERN_ASSIGN_OR_RETURN(const ScopedCredentials guard, ActAs(context, request.credentials()));
     const ScopedUmask mask(UmaskToApply(context, request.umask()));
-    POSTERN_RETURN_IF_ERROR(
-        CheckSyscall(mkdirat(parent.fd(), name.c_str(), request.mode() & kPermissionBits)));
+    POSTERN_RETURN_IF_ERROR(CheckSyscall(
+        mkdirat(directory.parent.fd(), name.c_str(), request.mode() & kPermissionBits)));
   }
-  return AnswerMade(context, parent, name, request, S_IFDIR, reply);
+  return AnswerMade(context, std::move(directory), request, S_IFDIR, reply);
 }
 
 ErrnoOrVoid Symlink(OperationContext& context, const rpc::SymlinkRequest& request,
                     rpc::Reply& reply) {
   POSTERN_ASSIGN_OR_RETURN(const PathComponent name, PathComponent::Parse(request.name()));
-  POSTERN_RETURN_IF_ERROR(CheckSecurityContext(context, request.has_security_context()));
-  POSTERN_ASSIGN_OR_RETURN(const PinnedInode parent, Pin(context, NodeId(request.parent())));
+  POSTERN_ASSIGN_OR_RETURN(NewObject link, BeginMaking(context, name, request));
   {
     POSTERN_ASSIGN_OR_RETURN(const ScopedCredentials guard, ActAs(context, request.credentials()));
     // The target may be anything: nobody follows it on this side.
     POSTERN_RETURN_IF_ERROR(
-        CheckSyscall(symlinkat(request.target().c_str(), parent.fd(), name.c_str())));
+        CheckSyscall(symlinkat(request.target().c_str(), link.parent.fd(), name.c_str())));
   }
-  return AnswerMade(context, parent, name, request, S_IFLNK, reply);
+  return AnswerMade(context, std::move(link), request, S_IFLNK, reply);
 }
 
 ErrnoOrVoid Unlink(OperationContext& context, const rpc::UnlinkRequest& request, rpc::Reply&) {
@@ -195,12 +201,25 @@ ErrnoOrVoid Link(OperationContext& context, const rpc::LinkRequest& request, rpc
   POSTERN_ASSIGN_OR_RETURN(const PathComponent name, PathComponent::Parse(request.new_name()));
   POSTERN_ASSIGN_OR_RETURN(const PinnedInode inode, Pin(context, NodeId(request.node_id())));
   POSTERN_ASSIGN_OR_RETURN(const PinnedInode parent, Pin(context, NodeId(request.new_parent())));
-  // AT_SYMLINK_FOLLOW follows the magic link only: if the inode is a symlink it gets the new name
-  // itself. AT_EMPTY_PATH would do without /proc, but needs CAP_DAC_READ_SEARCH.
-  POSTERN_RETURN_IF_ERROR(CheckSyscall(linkat(context.filesystem.proc_fd().directory(),
-                                              DescriptorName(inode.fd()).c_str(), parent.fd(),
-                                              name.c_str(), AT_SYMLINK_FOLLOW)));
-  return AnswerEntry(context, parent, name, Expect::kKnown, reply);
+  // Counted before it has the name: a guest that forgets it meanwhile is refused, and nothing done.
+  POSTERN_RETURN_IF_ERROR(context.session.inodes.Count(inode.inode->id()));
+  struct statx status;
+  const auto link = [&]() -> ErrnoOrVoid {
+    // AT_SYMLINK_FOLLOW follows the magic link only: if the inode is a symlink it gets the new name
+    // itself. AT_EMPTY_PATH would do without /proc, but needs CAP_DAC_READ_SEARCH.
+    POSTERN_RETURN_IF_ERROR(CheckSyscall(linkat(context.filesystem.proc_fd().directory(),
+                                                DescriptorName(inode.fd()).c_str(), parent.fd(),
+                                                name.c_str(), AT_SYMLINK_FOLLOW)));
+    return StatDescriptor(inode.fd(), status);
+  };
+  const ErrnoOrVoid linked = link();
+  if (!linked.ok()) {
+    UndoLookUp(context, inode.inode);
+    return linked;
+  }
+  FillEntry(parent.inode->identity(), *inode.inode, status, context.filesystem.ids(),
+            *reply.mutable_entry());
+  return {};
 }
 
 ErrnoOrVoid ReadLink(OperationContext& context, const rpc::ReadLinkRequest& request,

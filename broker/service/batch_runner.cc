@@ -39,6 +39,11 @@ uint64_t DeviceOf(Session& session, uint64_t node) {
   return inode.ok() ? (*inode)->identity().device : 0;
 }
 
+// False if there is no session, or another than the request's.
+bool BelongsTo(const rpc::Request& request, const std::shared_ptr<Session>& session) {
+  return session != nullptr && session->options.number == request.session();
+}
+
 // What the guest is told. A host's ENOSYS must not reach it: the guest would take the operation
 // for unknown from then on, and some for success (FUSE: fc->no_…).
 uint32_t GuestError(Errno error) {
@@ -96,19 +101,35 @@ void BatchRunner::Drop() {
   arena_.Reset();
 }
 
+void BatchRunner::Begin() {
+  begun_.store(begun() + 1, std::memory_order_relaxed);
+  state_.store(kRunning, std::memory_order_release);
+}
+
+void BatchRunner::End(int operation) {
+  if (state_.exchange(kBetween, std::memory_order_acq_rel) != kSeized) return;
+  const MutexLock seizing(seize_mutex_);  // Its end is waited for.
+  parts_.slow.EndStuck(stuck_device_, operation);
+}
+
 void BatchRunner::RunUnanswered() {
-  const std::shared_ptr<Session> session = parts_.session.Get();
-  if (session == nullptr) return;
+  index_ = -1;
+  bool any = false;
   rpc::Reply nothing;
   for (const rpc::Request& request : batch_->requests()) {
     const OperationRow& row = *FindOperation(request.operation_case());
-    if ((row.flags & kNoReply) == 0) continue;
-    OperationContext context{parts_.filesystem, *session, *scratch_};
+    if ((row.flags & kNoReply) == 0 || !BelongsTo(request, session_)) continue;
+    // All of them are one operation. It may be slow: who lets the last reference to a deleted file
+    // go frees what that held.
+    if (!any) Begin();
+    any = true;
+    OperationContext context{parts_.filesystem, *session_, *scratch_};
     (void)row.run(context, request, nothing);  // Nobody is told.
   }
+  if (any) End(rpc::Request::kForget);
 }
 
-ErrnoOrVoid BatchRunner::RunAnswered(const Destination& to) {
+ErrnoOrVoid BatchRunner::RunAll(const Destination& to) {
   writer_.Begin(to.channel, to.send_mutex, /*several=*/batch_->requests_size() > 1);
   to_ = &to;
   session_ = parts_.session.Get();
@@ -117,8 +138,9 @@ ErrnoOrVoid BatchRunner::RunAnswered(const Destination& to) {
     session_.reset();
     to_ = nullptr;
   };
+  RunUnanswered();
   bool measured = false;
-  for (index_ = 0; index_ < batch_->requests_size(); ++index_) {
+  while (++index_ < batch_->requests_size()) {
     const rpc::Request& request = batch_->requests(index_);
     const OperationRow& row = *FindOperation(request.operation_case());
     if ((row.flags & kNoReply) != 0) continue;  // RunUnanswered()
@@ -145,16 +167,10 @@ ErrnoOrVoid BatchRunner::RunHere(const rpc::Request& request, const OperationRow
                                  const WaitMeter* meter) {
   auto* reply = google::protobuf::Arena::CreateMessage<rpc::Reply>(&arena_);
   const bool changes_session = (row.flags & kChangesSession) != 0;
-  if (!changes_session) {
-    begun_.store(begun() + 1, std::memory_order_relaxed);
-    state_.store(kRunning, std::memory_order_release);
-  }
+  if (!changes_session) Begin();
   OpenFileRef file = Run(row, request, session_, *reply);
   if (meter != nullptr) meter->Stop();
-  if (!changes_session && state_.exchange(kBetween, std::memory_order_acq_rel) == kSeized) {
-    const MutexLock seizing(seize_mutex_);  // Its end is waited for.
-    parts_.slow.EndStuck(stuck_device_, request.operation_case());
-  }
+  if (!changes_session) End(request.operation_case());
   return writer_.Add(*reply, std::move(file));
 }
 
@@ -166,10 +182,15 @@ void BatchRunner::SeizeIfAt(uint64_t begun) {
       !state_.compare_exchange_strong(running, kSeized, std::memory_order_acq_rel)) {
     return;
   }
-  const rpc::Request& stuck = batch_->requests(index_);
-  const uint64_t node = FindOperation(stuck.operation_case())->node(stuck);
-  stuck_device_ = session_ == nullptr ? 0 : DeviceOf(*session_, node);
-  parts_.slow.BeginStuck(stuck_device_, stuck.operation_case());
+  stuck_device_ = 0;
+  int operation = rpc::Request::kForget;
+  if (index_ >= 0) {
+    const rpc::Request& stuck = batch_->requests(index_);
+    operation = stuck.operation_case();
+    const uint64_t node = FindOperation(stuck.operation_case())->node(stuck);
+    if (session_ != nullptr) stuck_device_ = DeviceOf(*session_, node);
+  }
+  parts_.slow.BeginStuck(stuck_device_, operation);
   (void)writer_.Flush();  // It remembers errors.
   for (; index_ + 1 < batch_->requests_size(); ++index_) {
     const rpc::Request& next = batch_->requests(index_ + 1);
@@ -212,7 +233,7 @@ ErrnoOrVoid BatchRunner::RunWaiting(WaitingRoom::Work& work) {
   // Not measured: so many threads at a time also wait for each other. When what is known has been
   // forgotten, the next one runs on a channel's thread, and tells anew.
   OpenFileRef file = Run(row, work.request, session, *reply);
-  session.reset();  // As in RunAnswered().
+  session.reset();  // As in RunAll().
   POSTERN_RETURN_IF_ERROR(writer_.Add(*reply, std::move(file)));
   return writer_.Flush();
 }
@@ -225,7 +246,7 @@ OpenFileRef BatchRunner::Run(const OperationRow& row, const rpc::Request& reques
     session.reset();  // Or its files would stay open past the reply.
     result = parts_.session.Change(request);
     session = parts_.session.Get();
-  } else if (session == nullptr) {
+  } else if (!BelongsTo(request, session)) {
     result = Errno(EIO);
   } else {
     OperationContext context{parts_.filesystem, *session, *scratch_, nullptr, &flush_};

@@ -45,17 +45,15 @@ class BatchRunner {
   // The batch that `message` is. What is malformed about it, or null; all of it is checked before
   // any of it runs. Call Drop() in the end, whatever it answers.
   const char* Take(std::span<const std::byte> message);
-  // Runs the requests without a reply, forgets: the worker has told the guest that they are done,
-  // so they come before whatever the channel brings next.
-  void RunUnanswered();
   // Where replies go, and what guards that.
   struct Destination {
     RpcChannel& channel;
     absl::Mutex& send_mutex;
   };
-  // Runs the others, and sends their replies. What is known to be slow goes to the waiting room
-  // instead. Errors are Channel::Send()'s.
-  ErrnoOrVoid RunAnswered(const Destination& to);
+  // Runs the requests, and sends their replies. First those without one, forgets: the worker has
+  // told the guest that they are done, and others may need the room that they make. What is known
+  // to be slow goes to the waiting room instead. Errors are Channel::Send()'s.
+  ErrnoOrVoid RunAll(const Destination& to);
   void Drop();
 
   // From other threads: how many operations have begun, and what is to be done if the last one of
@@ -71,6 +69,10 @@ class BatchRunner {
  private:
   // Gives a request to the waiting room. False if there is no room.
   bool Hand(const rpc::Request& request, uint64_t device);
+  void RunUnanswered();
+  // Others may look at what the calling thread works on, until End(): an operation has begun.
+  void Begin();
+  void End(int operation);
   // What is to be done with the next request, if anything is known to be slow. True: it waits.
   bool HandIfSlow(const rpc::Request& request, const OperationRow& row);
   // One of them, on this thread, measured if there is a meter.
@@ -89,11 +91,11 @@ class BatchRunner {
   google::protobuf::Arena arena_;
   rpc::RequestBatch* batch_ = nullptr;  // In the arena.
 
-  // Of RunAnswered(). While an operation runs its thread touches none of it, nor writer_, so that
+  // Of RunAll(). While an operation runs its thread touches none of it, nor writer_, so that
   // SeizeIfAt() may: state_ says which of the two.
   const Destination* to_ = nullptr;
   std::shared_ptr<Session> session_;
-  int index_ = 0;  // In batch_.
+  int index_ = 0;  // In batch_; -1: at the forgets.
   enum State : uint32_t { kBetween, kRunning, kSeized };
   std::atomic<uint32_t> state_{kBetween};
   std::atomic<uint64_t> begun_{0};

@@ -13,6 +13,7 @@ ErrnoOrVoid CurrentSession::Change(const rpc::Request& request) {
   std::shared_ptr<Session> next;
   if (request.operation_case() == rpc::Request::kInitialize) {
     SessionOptions options;
+    options.number = request.session();
     options.supplementary_groups = request.initialize().supplementary_groups();
     options.posix_acl = request.initialize().posix_acl();
     POSTERN_ASSIGN_OR_RETURN(next, filesystem_.StartSession(options));

@@ -201,11 +201,10 @@ BrokerService::Received BrokerService::ReceiveBatch(size_t number, ThreadState& 
 bool BrokerService::RunBatch(size_t number, ThreadState& thread) {
   Link& link = *links_[number];
   const absl::Cleanup drop = [&thread] { thread.runner.Drop(); };
-  thread.runner.RunUnanswered();
   const ChannelOwners::Claim claim = owners_.BeginWork(number);
   if (owners_.StartsTimer()) StartTimer();
   link.runner.store(&thread.runner, std::memory_order_relaxed);
-  const ErrnoOrVoid sent = thread.runner.RunAnswered({link.channel, link.send_mutex});
+  const ErrnoOrVoid sent = thread.runner.RunAll({link.channel, link.send_mutex});
   if (!sent.ok()) {
     FailedToSend(sent.error());
     return false;

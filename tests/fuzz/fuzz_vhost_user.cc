@@ -32,6 +32,17 @@ class IdleQueue : public DeviceQueue {
   }
   Ring Stop() override { return std::exchange(ring_, {}); }
   void SetEnabled(bool enabled) override { enabled_ = enabled; }
+  void SetMemory(std::shared_ptr<const MemoryTable> memory) override {
+    POSTERN_HOLDS(ring_.virtqueue != nullptr);
+    ring_.virtqueue->UseMemory(std::move(memory));
+    DescriptorChain chain;
+    (void)ring_.virtqueue->Pop(chain);
+    ring_.virtqueue->Push(chain.head(), 0);
+  }
+  void SetKick(UniqueFd kick) override {
+    POSTERN_HOLDS(ring_.virtqueue != nullptr);
+    ring_.kick = std::move(kick);
+  }
   void SetCall(UniqueFd call) override { call_ = std::move(call); }
   void SetError(UniqueFd error) override { error_ = std::move(error); }
   bool at_rest() const { return ring_.virtqueue == nullptr && !enabled_ && !call_ && !error_; }

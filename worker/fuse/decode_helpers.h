@@ -45,6 +45,12 @@ inline ErrnoOrVoid RequireRoom(const DecodeContext& context, size_t reply_bytes)
   return {};
 }
 
+// The same for a file that is opened, made or not, and the room that it takes here.
+inline ErrnoOrVoid RequireRoomForFile(const DecodeContext& context, size_t reply_bytes) {
+  POSTERN_RETURN_IF_ERROR(RequireRoom(context, reply_bytes));
+  return context.open_files.TakeRoom(context.notes.ticket);
+}
+
 // Whether the guest says when set-user-ID and set-group-ID bits are to go (killpriv v2); else it
 // clears them by SETATTR, and nothing here does.
 inline bool KillsPrivileges(const DecodeContext& context) {

@@ -73,10 +73,9 @@ ErrnoOrVoid DecodeForget(const DecodeContext& context, FuseArguments& arguments,
 ErrnoOrVoid DecodeBatchForget(const DecodeContext&, FuseArguments& arguments,
                               rpc::Request& request) {
   const auto batch = arguments.Take<fuse_batch_forget_in>();
-  // The count first, so that the product can't overflow; and all before the first item is added,
-  // because `request` is sent with what other forgets have put there.
-  if (!batch || batch->count > static_cast<uint32_t>(kMaxForgetItems) ||
-      arguments.remaining() != batch->count * sizeof(fuse_forget_one)) {
+  // All before the first item is added, because `request` is sent with what other forgets have put
+  // there.
+  if (!batch || arguments.remaining() != uint64_t{batch->count} * sizeof(fuse_forget_one)) {
     return Errno(EINVAL);
   }
   for (uint32_t i = 0; i < batch->count; ++i) {
@@ -179,7 +178,7 @@ ErrnoOrVoid DecodeLink(const DecodeContext& context, FuseArguments& arguments,
 ErrnoOrVoid DecodeOpen(const DecodeContext& context, FuseArguments& arguments,
                        rpc::Request& request) {
   POSTERN_ASSIGN_OR_RETURN(const auto in, TakeStruct<fuse_open_in>(arguments));
-  POSTERN_RETURN_IF_ERROR(RequireRoom(context, sizeof(fuse_open_out)));
+  POSTERN_RETURN_IF_ERROR(RequireRoomForFile(context, sizeof(fuse_open_out)));
   auto& open = *request.mutable_open();
   open.set_node_id(context.header.nodeid);
   open.set_flags(OpenFlags(context, in.flags));

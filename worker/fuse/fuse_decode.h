@@ -27,8 +27,8 @@ struct DecodeContext {
 };
 
 // All of them: EINVAL for arguments that are too short or break FUSE's rules (ENAMETOOLONG for a
-// name over 1,024 bytes), EBADF for a handle that isn't the inode's. `request` is
-// then left in an unspecified state and not sent.
+// name over 1,024 bytes), EBADF for a handle that isn't the inode's, EMFILE if there is no room for
+// the file that is to be opened. `request` is then left in an unspecified state and not sent.
 ErrnoOrVoid DecodeLookup(const DecodeContext&, FuseArguments&, rpc::Request& request);
 ErrnoOrVoid DecodeGetattr(const DecodeContext&, FuseArguments&, rpc::Request& request);
 ErrnoOrVoid DecodeStatx(const DecodeContext&, FuseArguments&, rpc::Request& request);
@@ -63,7 +63,8 @@ ErrnoOrVoid DecodeGetxattr(const DecodeContext&, FuseArguments&, rpc::Request& r
 ErrnoOrVoid DecodeListxattr(const DecodeContext&, FuseArguments&, rpc::Request& request);
 ErrnoOrVoid DecodeRemovexattr(const DecodeContext&, FuseArguments&, rpc::Request& request);
 
-// These add to the items of `request`, which may hold some already; a failed one adds nothing.
+// These add to the items of `request`, which may hold some already; a failed one adds nothing. A
+// BATCH_FORGET adds as many as it brings.
 ErrnoOrVoid DecodeForget(const DecodeContext&, FuseArguments&, rpc::Request& request);
 ErrnoOrVoid DecodeBatchForget(const DecodeContext&, FuseArguments&, rpc::Request& request);
 
@@ -76,8 +77,8 @@ ErrnoOrVoid DecodeFallocate(const DecodeContext&, FuseArguments&, FileOperation&
 ErrnoOrVoid DecodeCopyFileRange(const DecodeContext&, FuseArguments&, FileOperation& operation);
 ErrnoOrVoid DecodeLseek(const DecodeContext&, FuseArguments&, FileOperation& operation);
 
-// The most items in one ForgetRequest; half of what the broker takes (proto/rpc.proto), so that
-// such a request leaves room for others in its message.
+// The most items that are added to a ForgetRequest at a time; half of what the broker takes
+// (proto/rpc.proto), so that they leave room for others in its message.
 inline constexpr int kMaxForgetItems = rpc::kMaxForgetItems / 2;
 
 }  // namespace postern

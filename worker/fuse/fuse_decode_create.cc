@@ -59,7 +59,8 @@ ErrnoOrVoid DecodeCreate(const DecodeContext& context, FuseArguments& arguments,
                          rpc::Request& request) {
   const auto in = arguments.Take<fuse_create_in>();
   if (!in) return Errno(EINVAL);
-  POSTERN_RETURN_IF_ERROR(RequireRoom(context, sizeof(fuse_entry_out) + sizeof(fuse_open_out)));
+  POSTERN_RETURN_IF_ERROR(
+      RequireRoomForFile(context, sizeof(fuse_entry_out) + sizeof(fuse_open_out)));
   auto& create = *request.mutable_create();
   create.set_parent(context.header.nodeid);
   create.set_mode(in->mode & kPermissionBits);
@@ -75,7 +76,8 @@ ErrnoOrVoid DecodeTmpfile(const DecodeContext& context, FuseArguments& arguments
                           rpc::Request& request) {
   const auto in = arguments.Take<fuse_create_in>();
   if (!in) return Errno(EINVAL);
-  POSTERN_RETURN_IF_ERROR(RequireRoom(context, sizeof(fuse_entry_out) + sizeof(fuse_open_out)));
+  POSTERN_RETURN_IF_ERROR(
+      RequireRoomForFile(context, sizeof(fuse_entry_out) + sizeof(fuse_open_out)));
   auto& create = *request.mutable_create_temporary_file();
   create.set_parent(context.header.nodeid);
   create.set_mode(in->mode & kPermissionBits);

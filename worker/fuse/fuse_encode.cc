@@ -136,9 +136,9 @@ ErrnoOrVoid EncodeOpen(const EncodeContext& context, const rpc::Reply& reply,
                        FusePayload& payload) {
   if (!reply.has_opened() || !context.descriptor) return Errno(EIO);
   const OpenFileId id(reply.opened().open_file_id());
-  POSTERN_RETURN_IF_ERROR(context.open_files.Insert(id, std::move(context.descriptor),
-                                                    NodeId(context.header.nodeid),
-                                                    context.notes.ticket, FactsOf(reply.opened())));
+  POSTERN_RETURN_IF_ERROR(
+      context.open_files.Insert(id, std::move(context.descriptor), NodeId(context.header.nodeid),
+                                std::move(context.notes.ticket), FactsOf(reply.opened())));
   fuse_open_out out{};
   out.fh = id.value();
   out.open_flags = context.options.cache.open_flags;
@@ -152,8 +152,8 @@ ErrnoOrVoid EncodeCreate(const EncodeContext& context, const rpc::Reply& reply,
   const rpc::CreatedFile& created = reply.created();
   const OpenFileId id(created.opened().open_file_id());
   POSTERN_RETURN_IF_ERROR(context.open_files.Insert(
-      id, std::move(context.descriptor), NodeId(created.entry().node_id()), context.notes.ticket,
-      FactsOf(created.opened())));
+      id, std::move(context.descriptor), NodeId(created.entry().node_id()),
+      std::move(context.notes.ticket), FactsOf(created.opened())));
   payload.Append(MakeEntry(context, created.entry()));
   fuse_open_out out{};
   out.fh = id.value();

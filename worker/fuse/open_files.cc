@@ -15,11 +15,16 @@ OpenTicket OpenFiles::BeginOpen() const {
           .set_id_changes = set_id_changes_ended_.load(std::memory_order_acquire)};
 }
 
-ErrnoOrVoid OpenFiles::Insert(OpenFileId id, UniqueFd fd, NodeId node_id, const OpenTicket& ticket,
+ErrnoOrVoid OpenFiles::TakeRoom(OpenTicket& ticket) {
+  ticket.room = budget_->Take();
+  if (!ticket.room) return Errno(EMFILE);
+  return {};
+}
+
+ErrnoOrVoid OpenFiles::Insert(OpenFileId id, UniqueFd fd, NodeId node_id, OpenTicket ticket,
                               const OpenedFacts& facts) {
-  Budget::Share share = budget_->Take();
-  if (!share) return Errno(EMFILE);
-  auto file = std::make_shared<GuestFile>(FileShare{budget_, std::move(share)});
+  if (!ticket.room) POSTERN_RETURN_IF_ERROR(TakeRoom(ticket));
+  auto file = std::make_shared<GuestFile>(FileShare{budget_, std::move(ticket.room)});
   file->fd = std::move(fd);
   file->id = id;
   file->node_id = node_id;

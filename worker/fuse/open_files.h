@@ -74,8 +74,9 @@ struct GuestFile {
 
 // When a request that opens a file was taken from the ring.
 struct OpenTicket {
-  uint64_t generation = 0;
+  uint64_t generation = 0;  // Of the session. The broker numbers sessions by it.
   uint64_t set_id_changes = 0;
+  Budget::Share room = {};  // For the file. All that moves when the ticket does.
 };
 
 // A change of mode that may set set-user-ID or set-group-ID bits is under way while this lives.
@@ -110,11 +111,14 @@ class OpenFiles {
 
   // Before it is checked that there is a session.
   OpenTicket BeginOpen() const;
+  // Takes the room for one file. Before the broker is asked to make or to cut what can't be opened
+  // then. EMFILE at the limit.
+  ErrnoOrVoid TakeRoom(OpenTicket& ticket);
   // A file that the request with `ticket` has opened. If that request overlapped a SetIdChange, of
   // whatever file, this one counts as having such bits: nobody knows which came first. EIO, and not
   // inserted, if Clear() was called meanwhile: nobody would ever release it. EMFILE, and not
-  // inserted, at the limit.
-  ErrnoOrVoid Insert(OpenFileId id, UniqueFd fd, NodeId node_id, const OpenTicket& ticket,
+  // inserted, if `ticket` has no room and none is left.
+  ErrnoOrVoid Insert(OpenFileId id, UniqueFd fd, NodeId node_id, OpenTicket ticket,
                      const OpenedFacts& facts);
   // EBADF if there is no such file, or if it isn't one of `node_id`'s: a guest can't use one
   // inode's handle on another.

@@ -17,7 +17,8 @@ constexpr size_t kBatchBytes = 16 * 1024;
 // Nor once it has as many forgets.
 constexpr int kBatchForgets = kMaxForgetItems / 2;
 // The largest request that a decoder makes is a symlink with a security context: value, target,
-// two names, groups. A BATCH_FORGET is smaller. So what HasRoom() allows always fits a message.
+// two names, groups. The most forgets at a time are smaller. So what HasRoom() allows always
+// fits a message, even if the forgets are of another session than those that it has.
 constexpr size_t kForgetBytes = 24;
 constexpr size_t kLargestRequest = rpc::kMaxXattrValueBytes + rpc::kMaxSymlinkTargetBytes +
                                    kMaxNameBytes + rpc::kMaxXattrNameBytes + 2 +
@@ -79,14 +80,22 @@ void BrokerLink::Put(const rpc::Request& request) {
   ++unanswered_;
 }
 
-rpc::Request& BrokerLink::Forget() {
+rpc::Request& BrokerLink::Forget(uint64_t session) {
+  if (forget_ != nullptr && forget_->session() != session) WriteForget();
   if (forget_ == nullptr) {
     forget_ = google::protobuf::Arena::CreateMessage<rpc::Request>(request_arena_.get());
     forget_->set_id(UINT64_MAX);  // Nobody answers it.
+    forget_->set_session(session);
     forget_->mutable_forget();
     ++requests_;
   }
   return *forget_;
+}
+
+void BrokerLink::WriteForget() {
+  // If its decoder failed it is empty, which would be malformed.
+  if (forget_ != nullptr && !forget_->forget().items().empty()) Write(*forget_);
+  forget_ = nullptr;
 }
 
 bool BrokerLink::HasRoom() const {
@@ -97,9 +106,7 @@ bool BrokerLink::HasRoom() const {
 }
 
 ErrnoOrVoid BrokerLink::Flush() {
-  // If its decoder failed it is empty, which would be malformed.
-  if (forget_ != nullptr && !forget_->forget().items().empty()) Write(*forget_);
-  forget_ = nullptr;
+  WriteForget();
   if (bytes_ == 0) {
     StartBatch();
     return {};

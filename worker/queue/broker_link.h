@@ -53,14 +53,14 @@ class BrokerLink {
 
   explicit BrokerLink(RpcChannel channel);
 
-  // Whether there is room for another request, however large, or for a decoder's forgets; if not,
-  // Flush() makes some unless blocked().
+  // Whether there is room for another request, however large, or for kMaxForgetItems more forgets;
+  // if not, Flush() makes some unless blocked().
   bool HasRoom() const;
   bool blocked() const { return blocked_; }
   // A new request for the batch. Precondition: HasRoom().
   [[nodiscard]] Addition Add(uint64_t id);
-  // The batch's one forget request, made at first use. Precondition: HasRoom().
-  rpc::Request& Forget();
+  // The batch's forget request of that session, made at first use. Precondition: HasRoom().
+  rpc::Request& Forget(uint64_t session);
 
   // Whether requests that were committed, sent or not, are without an answer: until then Receive()
   // has nothing to give but the broker's end.
@@ -91,6 +91,8 @@ class BrokerLink {
   void Put(const rpc::Request& request);
   // Appends it to the message.
   void Write(const rpc::Request& request);
+  // The same of forget_, if there is one.
+  void WriteForget();
 
   RpcChannel channel_;
   // Initial blocks, so that the arenas allocate nothing for batches of the usual size.

@@ -43,11 +43,13 @@ FileProgress Transfer(FileOperation& operation, const DescriptorChain& chain, Bl
     const int count = static_cast<int>(std::min<size_t>(ranges.size(), IOV_MAX));
     const bool avoid = blocking == Blocking::kAvoid && nowait.load(std::memory_order_relaxed);
     const int flags = static_cast<int>(operation.flags) | (avoid ? RWF_NOWAIT : 0);
-    const auto begin = avoid ? SlowTransfers::Clock::time_point() : SlowTransfers::Clock::now();
+    // What is in memory waits for nothing but a processor.
+    const bool measured = !avoid && !operation.file->in_memory;
+    const auto begin = measured ? SlowTransfers::Clock::now() : SlowTransfers::Clock::time_point();
     const ssize_t moved = reading ? preadv2(fd, ranges.data(), count, *offset, flags)
                                   : pwritev2(fd, ranges.data(), count, *offset, flags);
     const int error = errno;
-    if (!avoid) {
+    if (measured) {
       const auto now = SlowTransfers::Clock::now();
       slow.Took(now - begin, now);
     }

@@ -20,9 +20,9 @@ FuseQueue::FuseQueue(FuseShared& shared, RpcChannel channel, const EventFd& wake
 bool FuseQueue::TakeRequests(Virtqueue& virtqueue) {
   uint64_t moved_bytes = 0;
   for (int i = 0; i < kRequestsPerPass && moved_bytes < kBytesPerPass; ++i) {
-    if (!link_.HasRoom()) {
+    if (!link_.HasRoom() || backlog_.has_forgets()) {
       // A failure shows again, and is handled, where replies are taken.
-      if (!link_.Flush().ok() || link_.blocked()) return false;
+      if (!Flush().ok() || link_.blocked()) return false;
     }
     PendingRequest& request = requests_.Take();
     switch (virtqueue.Pop(request.chain)) {

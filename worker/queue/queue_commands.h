@@ -6,6 +6,7 @@
 #include <absl/synchronization/mutex.h>
 
 #include <atomic>
+#include <memory>
 #include <optional>
 
 #include "common/event_fd.h"
@@ -20,6 +21,8 @@ struct QueueCommand {
     kStop,
     kEnable,
     kDisable,
+    kSetMemory,
+    kSetKick,
     kSetCall,
     kSetError,
     kEndSession,
@@ -28,7 +31,8 @@ struct QueueCommand {
 
   Action action = Action::kQuit;
   DeviceQueue::Ring ring;  // kStart: to serve. kStop: given back.
-  UniqueFd fd;  // kSetCall, kSetError: the new one. Given back: the one that it replaces.
+  UniqueFd fd;  // kSetKick, …Call, …Error: the new one. Given back: the one that it replaces.
+  std::shared_ptr<const MemoryTable> memory = nullptr;  // kSetMemory.
 };
 
 // One command at a time.

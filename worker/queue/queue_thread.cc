@@ -81,6 +81,16 @@ void QueueThread::SetEnabled(bool enabled) {
   commands_.Execute({.action = enabled ? Action::kEnable : Action::kDisable, .ring = {}, .fd = {}});
 }
 
+void QueueThread::SetMemory(std::shared_ptr<const MemoryTable> memory) {
+  commands_.Execute(
+      {.action = Action::kSetMemory, .ring = {}, .fd = {}, .memory = std::move(memory)});
+}
+
+void QueueThread::SetKick(UniqueFd kick) {
+  commands_.Execute(
+      {.action = Action::kSetKick, .ring = {}, .fd = MakeNonBlocking(std::move(kick))});
+}
+
 void QueueThread::SetCall(UniqueFd call) {
   commands_.Execute(
       {.action = Action::kSetCall, .ring = {}, .fd = MakeNonBlocking(std::move(call))});
@@ -106,11 +116,19 @@ bool QueueThread::BeginCommand() {
       kick_ended_ = false;
       break;
     case Action::kStop:
-    case Action::kDisable:
       draining_ = true;
       break;
     case Action::kEnable:
-      enabled_ = true;
+    case Action::kDisable:
+      enabled_ = current_->action == Action::kEnable;
+      break;
+    case Action::kSetMemory:
+      if (ring_.virtqueue != nullptr) ring_.virtqueue->UseMemory(std::move(current_->memory));
+      break;
+    case Action::kSetKick:
+      if (ring_.virtqueue == nullptr) break;
+      std::swap(ring_.kick, current_->fd);
+      kick_ended_ = false;
       break;
     case Action::kSetCall:
       std::swap(call_, current_->fd);
@@ -133,7 +151,6 @@ void QueueThread::EndCommand() {
   if (draining_ && !drained()) return;
   if (current_->action == Action::kEndSession && !fuse_.session_ended()) return;
   draining_ = false;
-  if (current_->action == Action::kDisable) enabled_ = false;
   if (current_->action == Action::kStop) current_->ring = std::exchange(ring_, {});
   commands_.Finish(*std::exchange(current_, std::nullopt));
 }
@@ -190,8 +207,8 @@ void QueueThread::ReportBroken() {
   broken_reported_ = true;
   // Once in the process's life: a guest that resets and breaks the ring again must not fill the
   // log.
-  POSTERN_LOG_ONCE(ERROR) << "the guest broke virtqueue " << name_ << ": "
-                          << ring_.virtqueue->broken_reason()
+  POSTERN_LOG_ONCE(ERROR) << "virtqueue " << name_
+                          << " is broken: " << ring_.virtqueue->broken_reason()
                           << "; the queue is not served any more (said once)";
   Notify(error_);
 }

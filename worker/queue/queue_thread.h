@@ -2,6 +2,7 @@
 #ifndef POSTERN_WORKER_QUEUE_QUEUE_THREAD_H_
 #define POSTERN_WORKER_QUEUE_QUEUE_THREAD_H_
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <thread>
@@ -29,6 +30,8 @@ class QueueThread : public DeviceQueue {
   void Start(Ring ring) override;
   Ring Stop() override;
   void SetEnabled(bool enabled) override;
+  void SetMemory(std::shared_ptr<const MemoryTable> memory) override;
+  void SetKick(UniqueFd kick) override;
   void SetCall(UniqueFd call) override;
   void SetError(UniqueFd error) override;
 
@@ -69,7 +72,7 @@ class QueueThread : public DeviceQueue {
   const std::string name_;
   Ring ring_;
   bool enabled_ = false;
-  bool draining_ = false;  // kStop or kDisable is under way.
+  bool draining_ = false;  // kStop is under way.
   bool broken_reported_ = false;
   bool kick_ended_ = false;        // Nobody can kick any more.
   bool channel_readable_ = false;  // When last waited for.

@@ -59,15 +59,17 @@ ErrnoOrVoid ReplyHandler::Encode(PendingRequest& request, const rpc::Reply& repl
 // The guest will never know of these entries and files, so it will never forget and release them.
 void ReplyHandler::Undo(const PendingRequest& request, const rpc::Reply& reply) {
   OpenFiles& open_files = parts_.shared.open_files;
+  const uint64_t session = request.notes.ticket.generation;
   // In a session that began meanwhile the same ids may mean others.
-  if (request.notes.ticket.generation != open_files.BeginOpen().generation) return;
-  parts_.backlog.ForgetEntriesOf(reply);
+  if (session != open_files.BeginOpen().generation) return;
+  UndoLookups(reply, *parts_.backlog.Forgets(session).mutable_forget());
   auto release = ReleaseOf(request.header.opcode, request.header.nodeid, reply);
   if (!release) return;
   if (release->has_release()) {
     const rpc::ReleaseRequest& file = release->release();
     (void)open_files.Remove(OpenFileId(file.open_file_id()), NodeId(file.node_id()));
   }
+  release->set_session(session);
   parts_.backlog.Release(*std::move(release));
 }
 

@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "worker/fuse/fuse_decode.h"
-#include "worker/fuse/fuse_encode.h"
 #include "worker/queue/brokered_file.h"
 
 namespace postern {
@@ -17,11 +16,17 @@ void RequestBacklog::AskForNextPart(PendingRequest& request) {
   // With a new id, so that a second answer to the last part isn't taken for one to this.
   request.file.at_broker = true;
   BrokerLink::Addition asked = link_.Add(request.NextRpcId());
+  asked->set_session(request.notes.ticket.generation);
   AskForPart(request.file, request.chain, *asked);
   asked.Commit();
 }
 
-void RequestBacklog::ForgetEntriesOf(const rpc::Reply& reply) { UndoLookups(reply, undone_); }
+rpc::Request& RequestBacklog::Forgets(uint64_t session) {
+  // Of one that has ended the broker would take none.
+  if (forgets_.session() != session) forgets_.Clear();
+  forgets_.set_session(session);
+  return forgets_;
+}
 
 void RequestBacklog::Release(rpc::Request release) { releases_.push_back(std::move(release)); }
 
@@ -45,19 +50,22 @@ void RequestBacklog::FillBatch() {
     releases_.pop_front();
     ++releases_asked_;
   }
-  auto& items = *undone_.mutable_items();
+  if (!has_forgets()) return;
+  auto& items = *forgets_.mutable_forget()->mutable_items();
   while (!items.empty() && link_.HasRoom()) {
-    auto& forget = *link_.Forget().mutable_forget();
+    auto& forget = *link_.Forget(forgets_.session()).mutable_forget();
     for (int count = std::min(items.size(), kMaxForgetItems); count > 0; --count) {
       *forget.add_items() = items[items.size() - 1];
       items.RemoveLast();
     }
   }
+  // What it has once held takes no memory for the rest of the queue's life.
+  if (items.empty()) forgets_ = rpc::Request();
 }
 
 void RequestBacklog::DropUndone() {
   releases_.clear();
-  undone_.Clear();
+  forgets_.Clear();
 }
 
 }  // namespace postern

@@ -13,9 +13,9 @@
 
 namespace postern {
 
-// Parts of file operations that only the broker can do; and lookups and open files whose reply
-// never reached the guest, which therefore won't forget and release them. Belongs to the queue's
-// thread.
+// Parts of file operations that only the broker can do; more forgets than fit a message; and
+// lookups and open files whose reply never reached the guest, which therefore won't forget and
+// release them. Belongs to the queue's thread.
 class RequestBacklog {
  public:
   // `link` outlives it.
@@ -23,8 +23,8 @@ class RequestBacklog {
 
   // Asks for the next part of `request`'s file operation: now, if there is room.
   void AskForNextPart(PendingRequest& request);
-  // Takes back the lookups that the entries in `reply` have counted.
-  void ForgetEntriesOf(const rpc::Reply& reply);
+  // The forgets of that session that wait: a decoder adds to them, however many they are.
+  rpc::Request& Forgets(uint64_t session);
   // Gives back an open file or directory; `release` has no id yet.
   void Release(rpc::Request release);
 
@@ -34,7 +34,9 @@ class RequestBacklog {
   // Puts what waits into the batch, as far as there is room.
   void FillBatch();
   // Whether nothing waits.
-  bool empty() const { return parts_.empty() && releases_.empty() && undone_.items().empty(); }
+  bool empty() const { return parts_.empty() && releases_.empty() && !has_forgets(); }
+  // Whether forgets wait. A guest must not pile them up.
+  bool has_forgets() const { return !forgets_.forget().items().empty(); }
 
   // The session that they are of ends, and with it all lookups and open files.
   void DropUndone();
@@ -44,7 +46,7 @@ class RequestBacklog {
   std::deque<PendingRequest*> parts_;
   std::deque<rpc::Request> releases_;
   size_t releases_asked_ = 0;  // Of which the broker hasn't answered.
-  rpc::ForgetRequest undone_;
+  rpc::Request forgets_;
 };
 
 }  // namespace postern

@@ -13,6 +13,8 @@ namespace {
 
 // The largest argument part, without a WRITE's data: twice an extended attribute's largest value.
 constexpr size_t kMaxArgumentBytes = 128 * 1024;
+// Of a BATCH_FORGET: as large as a request of that driver's can be.
+constexpr size_t kMaxForgetBytes = kMaxTransferBytes;
 
 // Reading so much takes longer than it takes to wake another thread for it. So many of a queue's
 // requests keep one thread of the pool busy without a pause.
@@ -28,7 +30,9 @@ bool IsWorthSharing(const FileOperation& operation) {
 }  // namespace
 
 RequestHandler::RequestHandler(const Parts& parts)
-    : parts_(parts), arguments_(std::make_unique<std::byte[]>(kMaxArgumentBytes)) {}
+    : parts_(parts),
+      // The kernel gives no memory for what isn't used of it.
+      arguments_(std::make_unique_for_overwrite<std::byte[]>(kMaxForgetBytes)) {}
 
 uint64_t RequestHandler::Handle(Virtqueue& virtqueue, PendingRequest& request) {
   FuseReplyWriter& replies = parts_.replies;
@@ -43,6 +47,13 @@ uint64_t RequestHandler::Handle(Virtqueue& virtqueue, PendingRequest& request) {
   }
   const ErrnoOr<Outcome> outcome = Start(virtqueue, request);
   if (!outcome.ok()) {
+    // EIO: its session has ended, and so has what it forgets.
+    if (request.operation != nullptr && request.operation->route == FuseRoute::kForget &&
+        outcome.error() != Errno(EIO)) {
+      POSTERN_LOG_ONCE(WARNING) << "the guest sent a " << request.operation->name
+                                << " that can't be served (" << outcome.error().Message()
+                                << "): what it forgets stays known (said once)";
+    }
     replies.EndWithError(virtqueue, request, outcome.error());
     return 0;
   }
@@ -85,7 +96,8 @@ ErrnoOr<RequestHandler::Outcome> RequestHandler::Start(const Virtqueue& virtqueu
     data_bytes = argument_bytes - sizeof(fuse_write_in);
     argument_bytes = sizeof(fuse_write_in);
   }
-  if (argument_bytes > kMaxArgumentBytes) return Errno(EINVAL);
+  const size_t most = header.opcode == FUSE_BATCH_FORGET ? kMaxForgetBytes : kMaxArgumentBytes;
+  if (argument_bytes > most) return Errno(EINVAL);
   const std::span<std::byte> arguments(arguments_.get(), argument_bytes);
   if (!request.chain.CopyFromGuest(sizeof(header), arguments)) return Errno(EINVAL);
   VLOG(2) << request.operation->name << " node " << header.nodeid << " unique " << header.unique;
@@ -107,8 +119,7 @@ ErrnoOr<RequestHandler::Outcome> RequestHandler::Dispatch(const Virtqueue& virtq
     case FuseRoute::kBroker:
       return AskBroker(request, context, arguments);
     case FuseRoute::kForget:
-      POSTERN_RETURN_IF_ERROR(request.operation->decode(context, arguments, parts_.link.Forget()));
-      return Outcome::kComplete;
+      return TakeForgets(request, context, arguments);
     case FuseRoute::kFile:
       return StartFileOperation(virtqueue, request, context, arguments);
     case FuseRoute::kInitialize:
@@ -119,10 +130,25 @@ ErrnoOr<RequestHandler::Outcome> RequestHandler::Dispatch(const Virtqueue& virtq
   return Errno(ENOSYS);
 }
 
+ErrnoOr<RequestHandler::Outcome> RequestHandler::TakeForgets(const PendingRequest& request,
+                                                             const DecodeContext& context,
+                                                             FuseArguments arguments) {
+  // Its end is shown to the guest before the broker knows of it: the broker has to tell it from one
+  // of the next session.
+  const uint64_t session = request.notes.ticket.generation;
+  // One that forgets many nodes may not fit a message.
+  rpc::Request& forgets = request.header.opcode == FUSE_BATCH_FORGET
+                              ? parts_.backlog.Forgets(session)
+                              : parts_.link.Forget(session);
+  POSTERN_RETURN_IF_ERROR(request.operation->decode(context, arguments, forgets));
+  return Outcome::kComplete;
+}
+
 ErrnoOr<RequestHandler::Outcome> RequestHandler::AskBroker(PendingRequest& request,
                                                            const DecodeContext& context,
                                                            FuseArguments arguments) {
   BrokerLink::Addition asked = parts_.link.Add(request.rpc_id());
+  asked->set_session(request.notes.ticket.generation);
   POSTERN_RETURN_IF_ERROR(request.operation->decode(context, arguments, *asked));
   asked.Commit();
   // A failure shows again, and is handled, where replies are taken.
@@ -167,6 +193,7 @@ ErrnoOr<RequestHandler::Outcome> RequestHandler::StartInitialize(PendingRequest&
   // The new session begins when the broker has ended the old one.
   parts_.shared.EndSession();
   BrokerLink::Addition asked = parts_.link.Add(request.rpc_id());
+  asked->set_session(parts_.shared.open_files.BeginOpen().generation);
   auto& initialize = *asked->mutable_initialize();
   initialize.set_supplementary_groups(request.negotiation.enabled(kFuseCreateSuppGroup));
   initialize.set_posix_acl(request.negotiation.enabled(FUSE_POSIX_ACL));

@@ -48,6 +48,8 @@ class RequestHandler {
   ErrnoOr<Outcome> Start(const Virtqueue& virtqueue, PendingRequest& request);
   ErrnoOr<Outcome> Dispatch(const Virtqueue& virtqueue, PendingRequest& request,
                             FuseArguments arguments, size_t data_bytes);
+  ErrnoOr<Outcome> TakeForgets(const PendingRequest& request, const DecodeContext& context,
+                               FuseArguments arguments);
   ErrnoOr<Outcome> AskBroker(PendingRequest& request, const DecodeContext& context,
                              FuseArguments arguments);
   ErrnoOr<Outcome> StartFileOperation(const Virtqueue& virtqueue, PendingRequest& request,

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "common/unique_fd.h"
+#include "worker/virtio/memory_table.h"
 #include "worker/virtio/virtqueue.h"
 
 namespace postern {
@@ -29,8 +30,14 @@ class DeviceQueue {
   // the ring back. From then on neither guest memory nor the call descriptor is touched. Null
   // `virtqueue` if it wasn't started.
   virtual Ring Stop() = 0;
-  // Flips the other bit. Disabling returns when nothing is in flight.
+  // Flips the other bit; returns at once. A disabled queue fetches nothing more, and answers what
+  // it has fetched.
   virtual void SetEnabled(bool enabled) = 0;
+  // Virtqueue::UseMemory() of a started ring; returns at once. Else nothing.
+  virtual void SetMemory(std::shared_ptr<const MemoryTable> memory) = 0;
+  // Another Ring::kick for a started ring, which is looked at without waiting for a kick. Else
+  // nothing.
+  virtual void SetKick(UniqueFd kick) = 0;
   // Where to write a notification (an eventfd, or a pipe under User-Mode Linux; made non-blocking);
   // none: the driver polls. At any time.
   virtual void SetCall(UniqueFd call) = 0;

@@ -34,35 +34,20 @@ void VringSet::SetFeatures(uint64_t features) {
   for (size_t index = 0; index < vrings_.size(); ++index) device_.queue(index).SetEnabled(true);
 }
 
-DeviceQueue::Ring VringSet::StopQueue(size_t index) {
+void VringSet::StopQueue(size_t index) {
   Vring& vring = vrings_[index];
-  if (!vring.started) return {};
-  DeviceQueue::Ring ring = device_.queue(index).Stop();
+  if (!vring.started) return;
+  const DeviceQueue::Ring ring = device_.queue(index).Stop();
   vring.started = false;
   if (ring.virtqueue != nullptr) vring.settings.next_avail = ring.virtqueue->next_avail();
-  return ring;
 }
 
 void VringSet::SetMemory(std::shared_ptr<const MemoryTable> memory) {
-  std::vector<DeviceQueue::Ring> rings;
-  for (size_t index = 0; index < vrings_.size(); ++index) rings.push_back(StopQueue(index));
-  memory_ = std::move(memory);
+  memory_.swap(memory);
   for (size_t index = 0; index < vrings_.size(); ++index) {
-    std::unique_ptr<Virtqueue>& old = rings[index].virtqueue;
-    // A broken ring stays so until the front end starts it anew; dropping it frees the old table.
-    if (old == nullptr || old->broken()) continue;
-    VirtqueueSettings settings = old->settings();
-    settings.next_avail = old->next_avail();
-    old.reset();
-    auto moved = Virtqueue::Activate(settings, memory_);
-    if (!moved.ok()) {
-      LOG_FIRST_N(WARNING, 10) << "vring " << index << " stopped: not in the new memory table ("
-                               << moved.error().Message() << ")";
-      continue;
-    }
-    vrings_[index].started = true;
-    device_.queue(index).Start({*std::move(moved), std::move(rings[index].kick)});
+    if (vrings_[index].started) device_.queue(index).SetMemory(memory_);
   }
+  // Most likely the old one ends here, and no queue waits until it is unmapped.
 }
 
 ErrnoOrVoid VringSet::SetSize(uint32_t index, uint32_t size) {
@@ -102,11 +87,7 @@ ErrnoOrVoid VringSet::SetAddresses(const VhostUserVringAddresses& addresses) {
 ErrnoOrVoid VringSet::Start(uint32_t index, UniqueFd kick) {
   POSTERN_ASSIGN_OR_RETURN(Vring * vring, Find(index));
   if (vring->started) {
-    DeviceQueue::Ring ring = StopQueue(index);
-    if (ring.virtqueue == nullptr) return Errno(EIO);
-    ring.kick = std::move(kick);
-    vring->started = true;
-    device_.queue(index).Start(std::move(ring));
+    device_.queue(index).SetKick(std::move(kick));
     return {};
   }
   vring->settings.indirect_descriptors = (features_ & FeatureBit(VIRTIO_RING_F_INDIRECT_DESC)) != 0;

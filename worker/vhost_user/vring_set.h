@@ -33,8 +33,9 @@ class VringSet {
   // The acknowledged feature word. Rings that are started keep theirs until started again; without
   // kVhostUserFeatureProtocolFeatures all rings are enabled, for good.
   void SetFeatures(uint64_t features);
-  // Moves all started rings to `memory`: each is stopped, which waits for what it has in flight,
-  // and started again from where it was. One whose addresses aren't in `memory` stays stopped.
+  // Moves all started rings to `memory`, without waiting for what they have in flight: that keeps
+  // the memory that it was taken with. One whose addresses aren't in `memory` is broken until it is
+  // stopped and started again.
   void SetMemory(std::shared_ptr<const MemoryTable> memory);
   const MemoryTable& memory() const { return *memory_; }
 
@@ -62,8 +63,8 @@ class VringSet {
   };
 
   ErrnoOr<Vring*> Find(uint32_t index);
-  // Takes the ring back from its queue.
-  DeviceQueue::Ring StopQueue(size_t index);
+  // Takes the ring back from its queue, which waits for what it has in flight.
+  void StopQueue(size_t index);
 
   Device& device_;
   std::shared_ptr<const MemoryTable> memory_;

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "worker/virtio/descriptor_chain.h"
@@ -33,6 +34,12 @@ class ChainReader {
   // Reads the chain that begins at `head` into `chain`; meaningless there unless kOk. Precondition:
   // head < ring.size().
   Result Read(uint16_t head, DescriptorChain& chain);
+  // Reads the ring in another memory table from here on.
+  void Use(const SplitRing& ring, std::shared_ptr<const MemoryTable> memory) {
+    ring_ = ring;
+    memory_ = std::move(memory);
+  }
+  const std::shared_ptr<const MemoryTable>& memory() const { return memory_; }
   // Why the last Read() was kMalformed.
   const char* reason() const { return reason_; }
 
@@ -45,8 +52,8 @@ class ChainReader {
   // Adds one buffer to `chain`.
   Result Add(const vring_desc& descriptor, DescriptorChain& chain);
 
-  const SplitRing ring_;
-  const std::shared_ptr<const MemoryTable> memory_;
+  SplitRing ring_;
+  std::shared_ptr<const MemoryTable> memory_;
   const bool indirect_allowed_;
   const uint32_t max_indirect_;
   std::vector<vring_desc> indirect_;  // Our copy: the guest can't change it between check and use.

@@ -12,7 +12,7 @@
 namespace postern {
 
 // A descriptor chain whose descriptors have been copied out of guest memory, checked, and
-// translated to host ranges that stay mapped while the chain's Virtqueue runs on its memory table.
+// translated to host ranges that stay mapped until the chain's Virtqueue has it back.
 // The ranges' contents still belong to the guest, which may change them at any time: copy once,
 // check the copy. The boundaries between descriptors mean nothing (VIRTIO 1.2, 2.7.4.1): both parts
 // are byte streams.

@@ -23,7 +23,7 @@ Virtqueue::Virtqueue(const VirtqueueSettings& settings, const SplitRing& ring,
       seen_avail_(settings.next_avail),
       used_(ring_.LoadUsedIndex()),
       decided_(used_),
-      is_in_flight_(settings.size) {
+      taken_with_(settings.size) {
   // 2.7.10.1: with EVENT_IDX the flags must be 0. A ring may have run without it before.
   if (settings_.event_index) ring_.StoreUsedFlags(0);
 }
@@ -32,6 +32,22 @@ Virtqueue::PopResult Virtqueue::Break(std::string reason) {
   broken_ = true;
   broken_reason_ = std::move(reason);
   return PopResult::kBroken;
+}
+
+void Virtqueue::UseMemory(std::shared_ptr<const MemoryTable> memory) {
+  uint32_t in_flight = in_flight_;
+  for (const EarlierMemory& earlier : earlier_) in_flight -= earlier.in_flight;
+  if (in_flight > 0) earlier_.push_back({memory_number_, reader_.memory(), in_flight});
+  ++memory_number_;
+  if (!broken_) {
+    const ErrnoOr<SplitRing> ring = SplitRing::Locate(settings_, *memory);
+    if (ring.ok()) {
+      ring_ = *ring;
+    } else {
+      Break("it isn't in the new memory table");
+    }
+  }
+  reader_.Use(ring_, std::move(memory));
 }
 
 Virtqueue::PopResult Virtqueue::Pop(DescriptorChain& chain) {
@@ -57,8 +73,7 @@ Virtqueue::PopResult Virtqueue::Pop(DescriptorChain& chain) {
     case ChainReader::Result::kMalformed:
       break;
   }
-  is_in_flight_[head] = false;
-  --in_flight_;
+  LetGo(head);
   return Break(absl::StrCat("chain ", head, ": ", reader_.reason()));
 }
 
@@ -68,7 +83,7 @@ bool Virtqueue::TakeHead(uint16_t head) {
     return false;
   }
   // Two requests under one head couldn't be told apart when they complete.
-  if (is_in_flight_[head]) {
+  if (taken_with_[head] != 0) {
     Break(absl::StrCat("chain ", head, " made available while it is in flight"));
     return false;
   }
@@ -78,16 +93,23 @@ bool Virtqueue::TakeHead(uint16_t head) {
     Break("more chains available than there are descriptors");
     return false;
   }
-  is_in_flight_[head] = true;
+  taken_with_[head] = memory_number_;
   ++in_flight_;
   ++next_avail_;
   return true;
 }
 
-void Virtqueue::Push(uint16_t head, uint32_t written) {
-  if (head >= is_in_flight_.size() || !is_in_flight_[head]) return;
-  is_in_flight_[head] = false;
+void Virtqueue::LetGo(uint16_t head) {
+  const uint32_t number = std::exchange(taken_with_[head], 0);
   --in_flight_;
+  if (number == memory_number_) return;
+  const auto earlier = std::ranges::find(earlier_, number, &EarlierMemory::number);
+  if (--earlier->in_flight == 0) earlier_.erase(earlier);
+}
+
+void Virtqueue::Push(uint16_t head, uint32_t written) {
+  if (head >= taken_with_.size() || taken_with_[head] == 0) return;
+  LetGo(head);
   if (broken_) return;
   ring_.StoreUsedElement(static_cast<uint16_t>(used_ + staged_), head, written);
   ++staged_;

@@ -40,6 +40,11 @@ class Virtqueue {
   Virtqueue(const Virtqueue&) = delete;
   Virtqueue& operator=(const Virtqueue&) = delete;
 
+  // Goes on in another memory table, where the ring is the same one; if a part of it isn't there,
+  // the ring is broken. What is in flight keeps the memory that it was taken with until it is
+  // Push()ed.
+  void UseMemory(std::shared_ptr<const MemoryTable> memory);
+
   // Takes the next available chain.
   PopResult Pop(DescriptorChain& chain);
 
@@ -69,16 +74,25 @@ class Virtqueue {
   const std::string& broken_reason() const { return broken_reason_; }
   // The next available index that Pop() would take: GET_VRING_BASE's answer.
   uint16_t next_avail() const { return next_avail_; }
-  // What it runs on; to activate it again on another memory table use these with next_avail().
+  // What it runs on.
   const VirtqueueSettings& settings() const { return settings_; }
 
  private:
   Virtqueue(const VirtqueueSettings& settings, const SplitRing& ring,
             std::shared_ptr<const MemoryTable> memory);
 
+  // A memory table that was replaced while chains were in flight.
+  struct EarlierMemory {
+    uint32_t number;
+    std::shared_ptr<const MemoryTable> memory;
+    uint32_t in_flight;  // Of the chains that were taken with it.
+  };
+
   PopResult Break(std::string reason);
   // Takes `head` into flight. False if the ring's rules forbid it; then the ring is broken.
   bool TakeHead(uint16_t head);
+  // Ends that. Precondition: `head` is in flight.
+  void LetGo(uint16_t head);
 
   const VirtqueueSettings settings_;
   SplitRing ring_;
@@ -91,7 +105,11 @@ class Virtqueue {
   uint32_t staged_ = 0;  // Elements written behind used_ and not yet published.
   // Invariant: in_flight_ + staged_ <= size, so that the used ring can't overrun itself.
   uint32_t in_flight_ = 0;
-  std::vector<bool> is_in_flight_;  // By head.
+  // By head: the number of the memory table with which a chain was taken that is in flight; 0:
+  // none.
+  std::vector<uint32_t> taken_with_;
+  uint32_t memory_number_ = 1;  // The reader's.
+  std::vector<EarlierMemory> earlier_;
   bool broken_ = false;
   std::string broken_reason_;
 };

@@ -36,6 +36,16 @@ void RecordingQueue::SetEnabled(bool enabled) {
   enabled_ = enabled;
 }
 
+void RecordingQueue::SetMemory(std::shared_ptr<const MemoryTable> memory) {
+  MutexLock lock(mutex_);
+  if (ring_.virtqueue != nullptr) ring_.virtqueue->UseMemory(std::move(memory));
+}
+
+void RecordingQueue::SetKick(UniqueFd kick) {
+  MutexLock lock(mutex_);
+  ring_.kick = std::move(kick);
+}
+
 void RecordingQueue::SetCall(UniqueFd call) {
   MutexLock lock(mutex_);
   call_ = std::move(call);

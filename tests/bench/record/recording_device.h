@@ -23,6 +23,8 @@ class RecordingQueue : public DeviceQueue {
   void Start(Ring ring) override;
   Ring Stop() override;
   void SetEnabled(bool enabled) override;
+  void SetMemory(std::shared_ptr<const MemoryTable> memory) override;
+  void SetKick(UniqueFd kick) override;
   void SetCall(UniqueFd call) override;
   void SetError(UniqueFd) override {}
 

@@ -123,7 +123,7 @@ class Judge {
     size_t lines = 0;
     for (const auto& line : absl::StrSplit(result_.log, '\n')) {
       ++lines;
-      if (absl::StrContains(line, "the guest broke virtqueue")) ++result_.broken_messages;
+      if (absl::StrContains(line, "the queue is not served any more")) ++result_.broken_messages;
     }
     result_.said_broken = context_.said_broken();
     if (lines > kMaxLogLines && result_.outcome != Outcome::kCrashed) {

@@ -91,6 +91,9 @@ TEST_F(LimitsTest, LookupsThatHoldDescriptorsCannotKeepFilesFromBeingOpened) {
   }
   EXPECT_EQ(error, ENFILE);
   ASSERT_FALSE(known.empty());
+  EXPECT_ERRNO(fuse().Mkdir(kRoot, "new"), ENFILE);
+  EXPECT_ERRNO(fuse().Symlink(kRoot, "new", "target"), ENFILE);
+  EXPECT_FALSE(HostExists("new"));
   ExpectTheRestGoesOn();
   EXPECT_OK(fuse().Open(known.front(), O_RDONLY));
   EXPECT_OK(fuse().Opendir(kRoot));
@@ -107,14 +110,24 @@ TEST_F(LimitsTest, InodesBeyondMaxInodesAreEnfileLoggedOnceAndForgetMakesRoom) {
   }
   for (int i = 0; i < 100; ++i) EXPECT_ERRNO(fuse().Lookup(kRoot, "f25"), ENFILE);
   EXPECT_EQ(LogLines("the most that --max-inodes allows"), 1u);
+  EXPECT_ERRNO(fuse().Mkdir(kRoot, "new"), ENFILE);
+  EXPECT_ERRNO(fuse().Mknod(kRoot, "new", S_IFREG | 0644), ENFILE);
+  EXPECT_ERRNO(fuse().Symlink(kRoot, "new", "target"), ENFILE);
+  EXPECT_ERRNO(fuse().Create(kRoot, "new", O_RDWR), ENFILE);
+  EXPECT_ERRNO(fuse().Tmpfile(kRoot, O_RDWR), ENFILE);
+  EXPECT_FALSE(HostExists("new")) << "the next try would be told EEXIST";
+  EXPECT_OK(fuse().Link(known[0], kRoot, "another name"));
   ExpectTheRestGoesOn();
   EXPECT_OK(fuse().Lookup(kRoot, "f0"));
   EXPECT_OK(fuse().Open(known[3], O_RDONLY));
-  // READDIRPLUS lists what it can't look up without attributes.
+  // READDIRPLUS lists what it can't look up without attributes, and counts the others.
   ASSERT_OK_AND_ASSIGN(const auto entries, fuse().Readdirplus(kRoot, listing_, 0, 65536));
   EXPECT_GE(entries.size(), 31u);
-  ASSERT_OK(fuse().Forget(known[5], 1));
-  EXPECT_OK(fuse().Lookup(kRoot, "f5"));
+  ASSERT_OK(fuse().Forget(known[5], 2));
+  EXPECT_OK(fuse().Mkdir(kRoot, "new"));
+  EXPECT_ERRNO(fuse().Lookup(kRoot, "f5"), ENFILE);
+  ASSERT_OK(fuse().Forget(known[6], 2));
+  EXPECT_OK(fuse().Lookup(kRoot, "f6"));
 }
 
 TEST_F(LimitsTest, DescriptorsUnderWayOfOtherDaemonsCostOneRequestAndNotTheSession) {

@@ -157,6 +157,38 @@ TEST_F(StuckOperationsTest, WhatStandsBesideAStuckRequestInAMessageIsAnswered) {
   EXPECT_EQ(stuck.Error(), 0);
 }
 
+// What a VMM's main loop waits for, and with it all of its machine.
+TEST_F(StuckOperationsTest, FrontEndsMessagesWaitForNoRequest) {
+  ASSERT_NO_FATAL_FAILURE(StartWith({}));
+  OpenedFile file;
+  ASSERT_NO_FATAL_FAILURE(OpenFile(slow_, "a", O_RDWR, file));
+  scripted().Hold(FUSE_FSYNC, "a");
+  scripted().Hold(FUSE_LOOKUP, "n0");
+  AsyncRequest sync(fuse_queue(1));
+  sync.Send(
+      [&](FuseRequest& request) { vmm::EncodeFsync(request, file.node, file.handle, false); });
+  AsyncRequest lookup(fuse_queue(1));
+  lookup.Send([&](FuseRequest& request) { vmm::EncodeLookup(request, slow_, "n0"); });
+  ASSERT_TRUE(scripted().WaitForHeld(2));
+
+  using Ack = vmm::VhostUserClient::Ack;
+  vmm::VhostUserClient& client = front_end().client();
+  const vmm::GuestMemory::RegionLayout layout{.guest_base = uint64_t{1} << 40, .size = 1 << 20};
+  ASSERT_OK_AND_ASSIGN(const auto added, vmm::GuestMemory::Create(std::span(&layout, 1)));
+  EXPECT_OK(client.AddMemReg(added->regions()[0]));
+  EXPECT_OK(client.RemMemReg(added->regions()[0]));
+  EXPECT_OK(client.SetMemTable(front_end().memory().regions()));
+  EXPECT_OK(client.SetVringKick(1, front_end().queue(1).kick_fd(), Ack::kYes));
+  EXPECT_OK(client.SetVringEnable(1, false, Ack::kYes));
+  EXPECT_OK(client.SetVringEnable(1, true, Ack::kYes));
+  ExpectServed(1);
+  EXPECT_FALSE(sync.done());
+  EXPECT_FALSE(lookup.done());
+  scripted().Release();
+  EXPECT_EQ(sync.Error(), 0);
+  EXPECT_EQ(lookup.Error(), 0);
+}
+
 // One operation on an open file of the stuck filesystem.
 struct FileOperationCase {
   const char* name;

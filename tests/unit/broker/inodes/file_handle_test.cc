@@ -332,14 +332,14 @@ TEST_F(FileHandleTest, CreatedFileIsTheOneThatLookupFinds) {
 
 // O_TMPFILE: no handle leads to it before it gets a name, and some day it may.
 TEST_F(FileHandleTest, InodeWithoutANameKeepsItsDescriptorAndItsNodeWhenItGetsOne) {
-  BudgetedFd path;
+  InodeRoom room;
   const UniqueFd file(open(share_.Path().c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
   ASSERT_TRUE(file);
-  path.share = *filesystem_->budget().Take();
-  path.fd = *filesystem_->proc_fd().OpenPath(file.get());
+  room.path.share = *filesystem_->budget().Take();
+  room.path.fd = *filesystem_->proc_fd().OpenPath(file.get());
   struct statx status;
   const auto root = session_->inodes.Get(kRootNodeId);
-  const auto inode = AddInode(*context_, **root, std::move(path), status, /*keep_descriptor=*/true);
+  const auto inode = AddInode(*context_, **root, std::move(room), status, /*keep_descriptor=*/true);
   ASSERT_TRUE(inode.ok());
   const uint64_t node = (*inode)->id().value();
   EXPECT_TRUE((*inode)->has_descriptor());

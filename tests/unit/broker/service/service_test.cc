@@ -125,6 +125,46 @@ TEST_F(ServiceTest, ForgetHasNoReply) {
   EXPECT_EQ(answers[0].reply.error(), uint32_t{EBADF});
 }
 
+// The worker tells the guest at once that a FORGET is done. One that was long on its way must not
+// forget a node of the next session, whose ids are the same.
+TEST_F(ServiceTest, ForgetOfAnEarlierSessionIsDropped) {
+  share_.Write("file");
+  rpc::Request forget;
+  rpc::Request begin = Initialize();
+  rpc::Request lookup = LookupOf("file");
+  begin.set_session(1);
+  lookup.set_session(1);
+  Ask(begin);
+  const uint64_t node = Ask(lookup).reply.entry().node_id();
+  forget.mutable_forget()->add_items()->set_node_id(node);
+  forget.mutable_forget()->mutable_items(0)->set_count(1);
+  forget.set_session(1);
+  begin.set_session(2);
+  lookup.set_session(2);
+  Ask(begin);
+  ASSERT_EQ(Ask(lookup).reply.entry().node_id(), node);
+  rpc::Request get = GetAttributesOf(node);
+  get.set_session(2);
+  EXPECT_EQ(Ask({forget, get}, 1).at(0).reply.error(), 0u);
+  forget.set_session(2);
+  EXPECT_EQ(Ask({forget, get}, 1).at(0).reply.error(), uint32_t{EBADF});
+}
+
+TEST_F(ServiceTest, RequestOfAnotherSessionIsEio) {
+  rpc::Request begin = Initialize();
+  begin.set_session(2);
+  Ask(begin);
+  rpc::Request get = GetAttributesOf(kRoot);
+  for (const uint64_t session : {0u, 1u, 3u}) {
+    get.set_session(session);
+    EXPECT_EQ(Ask(get).reply.error(), uint32_t{EIO}) << session;
+  }
+  get.set_session(2);
+  EXPECT_EQ(Ask(get).reply.error(), 0u);
+  EXPECT_EQ(Ask(Reset()).reply.error(), 0u);
+  EXPECT_EQ(Ask(get).reply.error(), uint32_t{EIO});
+}
+
 TEST_F(ServiceTest, LongListingsAreSplitOverMessages) {
   for (int i = 0; i < 100; ++i) {
     share_.Write(std::to_string(1000 + i) + std::string(200, 'x'));

@@ -137,14 +137,40 @@ TEST(OpenFilesTest, FileInMemoryIsNeverAskedNotToWait) {
   EXPECT_FALSE(file->write_nowait);
 }
 
+// ---- limit ----
+
+TEST(OpenFilesTest, RoomThatWasTakenIsThereForItsFileAlone) {
+  OpenFiles files;
+  files.set_limit(1);
+  OpenTicket ticket = files.BeginOpen();
+  ASSERT_TRUE(files.TakeRoom(ticket).ok());
+  OpenTicket late = files.BeginOpen();
+  EXPECT_EQ(files.TakeRoom(late).errno_value(), EMFILE);
+  EXPECT_EQ(files.Insert(OpenFileId(78), OpenNull(), kNode, {}, {}).errno_value(), EMFILE);
+  EXPECT_TRUE(files.Insert(kId, OpenNull(), kNode, std::move(ticket), {}).ok());
+  EXPECT_EQ(files.TakeRoom(late).errno_value(), EMFILE);
+  EXPECT_TRUE(files.Remove(kId, kNode).ok());
+  EXPECT_TRUE(files.TakeRoom(late).ok());
+}
+
+TEST(OpenFilesTest, RoomOfARequestThatOpensNothingIsGivenBack) {
+  OpenFiles files;
+  files.set_limit(1);
+  {
+    OpenTicket ticket = files.BeginOpen();
+    ASSERT_TRUE(files.TakeRoom(ticket).ok());
+  }
+  EXPECT_TRUE(files.Insert(kId, OpenNull(), kNode, {}, {}).ok());
+}
+
 // ---- sessions ----
 
 TEST(OpenFilesTest, FileOpenedForAClearedSessionIsClosedAndEio) {
   OpenFiles files;
   const std::set<std::string> before = OpenDescriptors();
-  const OpenTicket ticket = files.BeginOpen();
+  OpenTicket ticket = files.BeginOpen();
   files.Clear();
-  EXPECT_EQ(files.Insert(kId, OpenNull(), kNode, ticket, {}).errno_value(), EIO);
+  EXPECT_EQ(files.Insert(kId, OpenNull(), kNode, std::move(ticket), {}).errno_value(), EIO);
   EXPECT_EQ(files.Find(kId, kNode).errno_value(), EBADF);
   EXPECT_EQ(OpenDescriptors(), before);
 }
@@ -152,8 +178,8 @@ TEST(OpenFilesTest, FileOpenedForAClearedSessionIsClosedAndEio) {
 TEST(OpenFilesTest, FileOpenedForTheNextSessionIsKept) {
   OpenFiles files;
   files.Clear();
-  const OpenTicket ticket = files.BeginOpen();
-  EXPECT_TRUE(files.Insert(kId, OpenNull(), kNode, ticket, {}).ok());
+  OpenTicket ticket = files.BeginOpen();
+  EXPECT_TRUE(files.Insert(kId, OpenNull(), kNode, std::move(ticket), {}).ok());
   EXPECT_TRUE(files.Find(kId, kNode).ok());
 }
 
@@ -166,9 +192,11 @@ class SetIdBitsTest : public testing::Test {
     EXPECT_TRUE(file.ok());
     return file.ok() && (*file)->has_set_id_bits.load();
   }
-  void Open(const OpenTicket& ticket, bool has_set_id_bits = false) {
+  void Open(OpenTicket ticket, bool has_set_id_bits = false) {
     EXPECT_TRUE(
-        files_.Insert(kId, OpenNull(), kNode, ticket, {.has_set_id_bits = has_set_id_bits}).ok());
+        files_
+            .Insert(kId, OpenNull(), kNode, std::move(ticket), {.has_set_id_bits = has_set_id_bits})
+            .ok());
   }
   OpenFiles files_;
 };
@@ -198,23 +226,23 @@ TEST_F(SetIdBitsTest, OpenAfterAChangeKnowsByItself) {
 
 TEST_F(SetIdBitsTest, OpenThatBeganDuringAChangeIsMarked) {
   SetIdChange change = files_.BeginSetIdChange(kNode);
-  const OpenTicket ticket = files_.BeginOpen();
+  OpenTicket ticket = files_.BeginOpen();
   change = SetIdChange();
-  Open(ticket);
+  Open(std::move(ticket));
   EXPECT_TRUE(HasBits());
 }
 
 TEST_F(SetIdBitsTest, OpenThatEndedDuringAChangeIsMarked) {
-  const OpenTicket ticket = files_.BeginOpen();
+  OpenTicket ticket = files_.BeginOpen();
   const SetIdChange change = files_.BeginSetIdChange(kNode);
-  Open(ticket);
+  Open(std::move(ticket));
   EXPECT_TRUE(HasBits());
 }
 
 TEST_F(SetIdBitsTest, OpenAroundAChangeIsMarked) {
-  const OpenTicket ticket = files_.BeginOpen();
+  OpenTicket ticket = files_.BeginOpen();
   { const SetIdChange change = files_.BeginSetIdChange(kNode); }
-  Open(ticket);
+  Open(std::move(ticket));
   EXPECT_TRUE(HasBits());
 }
 

@@ -42,6 +42,7 @@ class BrokerLinkTest : public testing::Test {
   // The largest request that a decoder makes.
   void AddLargest(uint64_t id) {
     BrokerLink::Addition added = link_->Add(id);
+    added->set_session(UINT64_MAX);
     auto& symlink = *added->mutable_symlink();
     symlink.set_parent(UINT64_MAX);
     symlink.set_name(std::string(kMaxNameBytes, 'n'));
@@ -55,9 +56,9 @@ class BrokerLinkTest : public testing::Test {
     }
     added.Commit();
   }
-  void AddForgets(int count) {
+  void AddForgets(int count, uint64_t session = kSession) {
     for (int i = 0; i < count; ++i) {
-      auto& item = *link_->Forget().mutable_forget()->add_items();
+      auto& item = *link_->Forget(session).mutable_forget()->add_items();
       item.set_node_id(UINT64_MAX);
       item.set_count(UINT64_MAX);
     }
@@ -72,6 +73,8 @@ class BrokerLinkTest : public testing::Test {
     }
     return sent;
   }
+
+  static constexpr uint64_t kSession = 3;
 
   std::set<std::string> before_;
   std::optional<BrokerLink> link_;
@@ -218,15 +221,40 @@ TEST_F(BrokerLinkTest, NextBatchHasForgetsOfItsOwn) {
   EXPECT_EQ(broker_->TakeOne().forget().items_size(), 2);
 }
 
+TEST_F(BrokerLinkTest, ForgetsOfEachSessionAreARequestOfTheirOwn) {
+  AddForgets(1, 7);
+  AddForgets(2, 8);
+  ASSERT_TRUE(link_->Flush().ok());
+  const rpc::RequestBatch batch = broker_->Take();
+  ASSERT_EQ(batch.requests_size(), 2);
+  EXPECT_EQ(batch.requests(0).session(), 7u);
+  EXPECT_EQ(batch.requests(0).forget().items_size(), 1);
+  EXPECT_EQ(batch.requests(1).session(), 8u);
+  EXPECT_EQ(batch.requests(1).forget().items_size(), 2);
+}
+
+TEST_F(BrokerLinkTest, MostForgetsOfTwoSessionsFitOneMessage) {
+  for (uint64_t id = 1; id <= 60; ++id) AddLookup(id);
+  BrokerLink::Addition lookup = link_->Add(61);
+  lookup->mutable_lookup()->set_name(std::string(14 * 1024, 'n'));
+  lookup.Commit();
+  AddForgets(kMaxForgetItems / 2 - 1, UINT64_MAX);
+  ASSERT_TRUE(link_->HasRoom());
+  AddForgets(kMaxForgetItems, UINT64_MAX - 1);
+  ASSERT_TRUE(link_->Flush().ok());
+  EXPECT_FALSE(link_->blocked());
+  EXPECT_EQ(broker_->Take().requests_size(), 63);
+}
+
 TEST_F(BrokerLinkTest, EmptyForgetIsNeverSent) {
-  link_->Forget();
+  link_->Forget(kSession);
   ASSERT_TRUE(link_->Flush().ok());
   EXPECT_TRUE(broker_->Idle());
 }
 
 TEST_F(BrokerLinkTest, EmptyForgetIsTakenOutFromAmongOthers) {
   AddLookup(7);
-  link_->Forget();
+  link_->Forget(kSession);
   AddLookup(8);
   ASSERT_TRUE(link_->Flush().ok());
   const rpc::RequestBatch batch = broker_->Take();
@@ -236,7 +264,7 @@ TEST_F(BrokerLinkTest, EmptyForgetIsTakenOutFromAmongOthers) {
 }
 
 TEST_F(BrokerLinkTest, ForgetAfterATakenOutOneIsSent) {
-  link_->Forget();
+  link_->Forget(kSession);
   ASSERT_TRUE(link_->Flush().ok());
   AddForgets(1);
   ASSERT_TRUE(link_->Flush().ok());

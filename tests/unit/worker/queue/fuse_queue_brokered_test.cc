@@ -77,6 +77,7 @@ TEST_F(BrokeredFileTest, SmallWriteIsOneRequestAndTouchesNothingHere) {
   const rpc::Request asked = Ask(FUSE_WRITE, Write("abc", 4));
   rpc::Request expected;
   expected.set_id(asked.id());
+  expected.set_session(asked.session());
   auto& write = *expected.mutable_write_file();
   write.set_node_id(kNode);
   write.set_open_file_id(kFile);
@@ -331,6 +332,7 @@ TEST_F(BrokeredFileTest, AllocationIsAsked) {
       Ask(FUSE_FALLOCATE, FuseBytes().Add(fuse_fallocate_in{kFile, 4096, 8192, 3, 0}));
   rpc::Request expected;
   expected.set_id(asked.id());
+  expected.set_session(asked.session());
   auto& allocate = *expected.mutable_allocate();
   allocate.set_node_id(kNode);
   allocate.set_open_file_id(kFile);
@@ -356,6 +358,7 @@ TEST_F(BrokeredFileTest, CopyToItIsAsked) {
   const rpc::Request asked = Ask(FUSE_COPY_FILE_RANGE, arguments);
   rpc::Request expected;
   expected.set_id(asked.id());
+  expected.set_session(asked.session());
   auto& copy = *expected.mutable_copy_range();
   copy.set_from_node_id(kNode);
   copy.set_from_open_file_id(kFile);

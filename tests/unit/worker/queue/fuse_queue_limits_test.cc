@@ -40,19 +40,34 @@ TEST_F(FuseQueueLimitsTest, DescriptorForWhichThereIsNoRoomIsEmfileAndReleased) 
   ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
   ASSERT_EQ(served, 0);
   ExpectError(TakeAnswer(), EMFILE);
-  const rpc::Request request = broker_->TakeOne();
-  EXPECT_EQ(request.release().open_file_id(), kFile);
+  ASSERT_NO_FATAL_FAILURE(ExpectReleased());
   OpenFileOf(MemoryFile("0123456789"));
 }
 
-TEST_F(FuseQueueLimitsTest, FileBeyondTheLimitIsEmfileAndReleased) {
+TEST_F(FuseQueueLimitsTest, FileBeyondTheLimitIsEmfileAndTheBrokerIsNotAsked) {
   StartSession();
   shared_->open_files.set_limit(0);
-  const size_t open = OpenDescriptors().size();
-  broker_->Send(OpenedReply(AskOpen().id()), {MemoryFile("").get()});
+  const FuseBytes create = FuseBytes().Add(fuse_create_in{}).Name("name");
+  guest_->Send(FUSE_OPEN, kNode, FuseBytes().Add(fuse_open_in{O_TRUNC | O_RDWR, 0}));
+  guest_->Send(FUSE_CREATE, kNode, create);
+  guest_->Send(FUSE_TMPFILE, kNode, create);
+  ASSERT_EQ(Serve(), 0);
+  for (int i = 0; i < 3; ++i) ExpectError(TakeAnswer(), EMFILE);
+  EXPECT_TRUE(broker_->Idle());
+  // A directory takes no room here.
+  EXPECT_TRUE(Ask(FUSE_OPENDIR, FuseBytes().Add(fuse_open_in{})).has_open_directory());
+}
+
+TEST_F(FuseQueueLimitsTest, OpensUnderWayCountAndThoseThatFailMakeRoom) {
+  StartSession();
+  shared_->open_files.set_limit(1);
+  const uint64_t id = AskOpen().id();
+  guest_->Send(FUSE_OPEN, kNode, FuseBytes().Add(fuse_open_in{}));
   ExpectError(ServeAndTakeAnswer(), EMFILE);
-  EXPECT_EQ(OpenDescriptors().size(), open);
-  ASSERT_NO_FATAL_FAILURE(ExpectReleased());
+  EXPECT_TRUE(broker_->Idle());
+  broker_->Fail(id, EACCES);
+  ExpectError(ServeAndTakeAnswer(), EACCES);
+  OpenFileOf(MemoryFile("0123456789"));
 }
 
 TEST_F(FuseQueueLimitsTest, ReleasedFileMakesRoomForTheNext) {

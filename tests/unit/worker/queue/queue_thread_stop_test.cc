@@ -1,8 +1,9 @@
-// Stopping and disabling a queue: both wait for what is in flight.
+// What is done to a queue that has requests in flight: stopping waits for them, and nothing else.
 #include <gtest/gtest.h>
 
 #include <chrono>
 #include <future>
+#include <memory>
 #include <utility>
 
 #include "tests/unit/worker/queue/queue_thread_fixture.h"
@@ -114,15 +115,59 @@ TEST_F(QueueThreadStopTest, DisabledRingIsServedAgainWhenEnabled) {
   EXPECT_EQ(WaitForAnswer().written, 144u);
 }
 
-TEST_F(QueueThreadStopTest, DisableWaitsForWhatTheBrokerHasNotAnswered) {
+TEST_F(QueueThreadStopTest, DisableWaitsForNothingAndWhatWasTakenIsAnswered) {
   StartAndEnable();
   SendLookup();
   const rpc::Request held = broker_->TakeOne();
-  auto disabled = std::async(std::launch::async, [&] { thread_->SetEnabled(false); });
-  EXPECT_EQ(disabled.wait_for(std::chrono::milliseconds(50)), std::future_status::timeout);
+  thread_->SetEnabled(false);
+  SendLookup("while disabled");
+  Round();
+  EXPECT_TRUE(broker_->Idle());
   Answer(held);
-  disabled.get();
-  EXPECT_TRUE(guest_->TakeAnswer().has_value());
+  EXPECT_EQ(WaitForAnswer().written, 144u);
+  thread_->SetEnabled(true);
+  EXPECT_EQ(broker_->TakeOne().lookup().name(), "while disabled");
+}
+
+// ---- another kick, other memory ----
+
+TEST_F(QueueThreadStopTest, AnotherKickWaitsForNothingAndIsHeeded) {
+  StartAndEnable();
+  SendLookup();
+  const rpc::Request held = broker_->TakeOne();
+  guest_->Send(FUSE_LOOKUP, 1, FuseBytes().Name("before the kick"));
+  kick_.emplace(*EventFd::Create());
+  thread_->SetKick(Duplicate(kick_->fd()));
+  EXPECT_EQ(broker_->TakeOne().lookup().name(), "before the kick");
+  SendLookup("by the new kick");
+  EXPECT_EQ(broker_->TakeOne().lookup().name(), "by the new kick");
+  Answer(held);
+  EXPECT_EQ(WaitForAnswer().written, 144u);
+}
+
+TEST_F(QueueThreadStopTest, OtherMemoryWaitsForNothingAndIsKeptByWhatWasTakenWithIt) {
+  auto first = guest_->memory().Table();
+  const std::weak_ptr<const MemoryTable> seen = first;
+  StartAndEnable();
+  thread_->SetMemory(std::move(first));
+  SendLookup();
+  const rpc::Request held = broker_->TakeOne();
+  thread_->SetMemory(guest_->memory().Table());
+  EXPECT_FALSE(seen.expired());
+  SendLookup("in the other memory");
+  Answer(broker_->TakeOne());
+  EXPECT_EQ(WaitForAnswer().written, 144u);
+  EXPECT_FALSE(seen.expired());
+  Answer(held);
+  EXPECT_EQ(WaitForAnswer().written, 144u);
+  Round();
+  EXPECT_TRUE(seen.expired());
+}
+
+TEST_F(QueueThreadStopTest, StoppedQueueHasNoUseForMemoryAndKick) {
+  thread_->SetMemory(guest_->memory().Table());
+  thread_->SetKick(Duplicate(kick_->fd()));
+  EXPECT_EQ(thread_->Stop().virtqueue, nullptr);
 }
 
 }  // namespace

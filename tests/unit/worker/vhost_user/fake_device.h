@@ -40,6 +40,18 @@ class FakeQueue : public DeviceQueue {
     if (enabled_ != enabled) Log(enabled ? "enable" : "disable");
     enabled_ = enabled;
   }
+  void SetMemory(std::shared_ptr<const MemoryTable> memory) override {
+    const std::lock_guard lock(mutex_);
+    ASSERT_NE(ring_.virtqueue, nullptr);
+    ring_.virtqueue->UseMemory(std::move(memory));
+    Log("memory");
+  }
+  void SetKick(UniqueFd kick) override {
+    const std::lock_guard lock(mutex_);
+    ASSERT_NE(ring_.virtqueue, nullptr);
+    ring_.kick = std::move(kick);
+    Log("kick");
+  }
   void SetCall(UniqueFd call) override {
     const std::lock_guard lock(mutex_);
     call_ = std::move(call);
