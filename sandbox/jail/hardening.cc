@@ -48,11 +48,11 @@ absl::Status SetLimitToZero(Resource resource, const std::string& step) {
 }  // namespace
 
 absl::Status DropSupplementaryGroups() {
-  if (geteuid() != 0 || getgroups(0, nullptr) == 0) return absl::OkStatus();
+  if (getgroups(0, nullptr) == 0) return absl::OkStatus();
   if (setgroups(0, nullptr) == 0) return absl::OkStatus();
   const int error = errno;
   if (error == EPERM && UserNamespaceForbidsSetgroups()) return absl::OkStatus();
-  // A container's root, who can drop them no more than a plain user can.
+  // A plain user, or a container's root who can drop them no more than one.
   POSTERN_TRY_ASSIGN(const CapabilityState state, CurrentCapabilities());
   if (error == EPERM && !state.effective.Contains(CAP_SETGID)) return absl::OkStatus();
   return ErrnoStatus("dropping the supplementary groups", error);

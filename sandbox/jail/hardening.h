@@ -8,8 +8,9 @@
 
 namespace postern {
 
-// Root only; others can't and keep theirs. Also kept where the user namespace forbids setgroups(2),
-// which needs /proc, and by a root without CAP_SETGID.
+// Kept by who hasn't got CAP_SETGID, and where the user namespace forbids setgroups(2), which needs
+// /proc. Who has it must not keep them: those that the user namespace doesn't map couldn't be set
+// again after a switch to a guest's user.
 absl::Status DropSupplementaryGroups();
 
 // Real, effective, saved and file system ids. Reads the result back.

@@ -1,5 +1,6 @@
 // What /proc says of the processes while they serve: the promises of the jails, checked from
 // outside.
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <fstream>
@@ -7,7 +8,9 @@
 #include <sstream>
 
 #include "common/sanitized.h"
+#include "sandbox/jail/capabilities.h"
 #include "tests/integration/share/share_fixture.h"
+#include "tests/suid_dumpable.h"
 
 namespace postern {
 namespace {
@@ -181,6 +184,33 @@ TEST_F(JailFactsTest, WorkerCantBeDebuggedOrDumped) {
   struct stat status;
   ASSERT_EQ(stat(("/proc/" + std::to_string(worker_) + "/maps").c_str(), &status), 0);
   EXPECT_EQ(status.st_uid, 0u);
+}
+
+// Whether a process with the broker's ids and no more capabilities may look inside it.
+bool PeerMayLookInside(pid_t broker) {
+  const auto capabilities = std::stoull(StatusField(broker, "CapPrm"), nullptr, 16);
+  const pid_t peer = fork();
+  if (peer == 0) {
+    char link[4096];
+    if (!KeepOnlyCapabilities(CapabilitySet::FromBits(capabilities)).ok()) _exit(2);
+    const std::string path = "/proc/" + std::to_string(broker) + "/exe";
+    _exit(readlink(path.c_str(), link, sizeof(link)) >= 0 ? 1 : 0);
+  }
+  int status = 0;
+  EXPECT_EQ(waitpid(peer, &status, 0), peer);
+  EXPECT_NE(WEXITSTATUS(status), 2);
+  return WEXITSTATUS(status) == 1;
+}
+
+// Each change of its ids asks the host anew how dumpable it is to be.
+TEST_F(JailFactsTest, BrokerCantBeDebuggedAfterActingForAnotherUser) {
+  if (geteuid() != 0) GTEST_SKIP() << "a plain user's broker acts for nobody else";
+  const SuidDumpableHost host;
+  if (!host.ok()) GTEST_SKIP() << "the host's fs.suid_dumpable can't be changed here";
+  fuse().set_credentials({.uid = GuestUid(1234), .gid = GuestGid(5678)});
+  ASSERT_OK(fuse().Mkdir(kRoot, "users"));
+  EXPECT_EQ(StatHost("users").st_uid, 1234u);
+  EXPECT_FALSE(PeerMayLookInside(broker_));
 }
 
 }  // namespace

@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <gtest/gtest.h>
+#include <linux/securebits.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -76,6 +78,29 @@ TEST_F(RootHardeningTest, SupplementaryGroupsAreDropped) {
               const gid_t groups[] = {10, 20};
               if (setgroups(2, groups) != 0) return 1;
               if (!DropSupplementaryGroups().ok()) return 2;
+              return getgroups(0, nullptr);
+            }));
+}
+
+// A plain user's broker whose id in the user namespace isn't 0: it couldn't set again those groups
+// that aren't mapped.
+TEST_F(RootHardeningTest, WhoMaySetGroupsKeepsNoneWhateverItsId) {
+  EXPECT_EQ(0, ExitOfForked([] {
+              const gid_t groups[] = {10, 20};
+              if (setgroups(2, groups) != 0) return 1;
+              if (prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP, 0, 0, 0) != 0) return 2;
+              if (!SwitchUser(12345, 12345).ok()) return 3;
+              if (!DropSupplementaryGroups().ok()) return 4;
+              return getgroups(0, nullptr);
+            }));
+}
+
+TEST_F(RootHardeningTest, PlainUserKeepsItsGroups) {
+  EXPECT_EQ(2, ExitOfForked([] {
+              const gid_t groups[] = {10, 20};
+              if (setgroups(2, groups) != 0) return 11;
+              if (!SwitchUser(12345, 12345).ok()) return 13;
+              if (!DropSupplementaryGroups().ok()) return 14;
               return getgroups(0, nullptr);
             }));
 }

@@ -185,6 +185,21 @@ TEST(LaunchPlanTest, GivenMapReplacesTheOwnId) {
   EXPECT_THAT(plan.user_namespace->gids, SizeIs(1));
 }
 
+// Such a child could switch to a guest's user, and not back.
+TEST(LaunchPlanTest, MapInWhichTheChildrenHaveNoIdIsRefused) {
+  EXPECT_EQ(PlanError({"--uid-map=:5:100000:10:"}, kUser),
+            "--uid-map maps neither to 0 nor the caller's own id, 1000: posternd's processes would "
+            "have no id inside (add --uid-map=:0:1000:1:)");
+  EXPECT_THAT(PlanError({"--gid-map=:5:100000:10:"}, kUser),
+              HasSubstr("--gid-map maps neither to 0 nor the caller's own id, 1001: "));
+  // What an id that isn't mapped reads as.
+  EXPECT_THAT(PlanError({"--uid-map=:65534:100000:1:"}, kUser),
+              HasSubstr("--uid-map maps neither"));
+  EXPECT_THAT(PlanError({"--uid-map=:0:100000:0:"}, kUser), HasSubstr("--uid-map maps neither"));
+  EXPECT_EQ(PlanError({"--uid-map=:5:100000:10:", "--uid-map=:0:100010:1:"}, kUser), "accepted");
+  EXPECT_EQ(PlanError({"--uid-map=:5:100000:10:", "--uid-map=:77:990:20:"}, kUser), "accepted");
+}
+
 TEST(LaunchPlanTest, MapsAreForAPlainUsersNamespaces) {
   constexpr char kError[] = "can only be used by a plain user with --sandbox=namespace";
   EXPECT_THAT(PlanError({"--uid-map=:0:1:1:"}), HasSubstr(kError));
