@@ -4,6 +4,8 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
+
 #include "common/status.h"
 
 namespace postern {
@@ -28,6 +30,11 @@ absl::Status ForbidInspection();
 
 // The process can't create a process or thread any more.
 absl::Status ForbidProcesses();
+
+// The process can't have more private memory than so many bytes (RLIMIT_DATA), thread stacks
+// included: beyond, mmap(2) fails with ENOMEM. Mappings of files that are shared, such as a guest's
+// memory, don't count.
+absl::Status LimitMemory(uint64_t bytes);
 
 // The parent's death (of its thread that started this process) kills this one. A later change of
 // credentials undoes it. An error if the peer of `control` has gone already.

@@ -180,6 +180,31 @@ long Lock(const Loot& loot) {
   return fcntl(loot.writing, F_SETLK, &lock);
 }
 
+// More than any worker is allowed, and less than there are addresses.
+long TakeMemory(const Loot&) {
+  constexpr size_t kPiece = size_t{64} << 20;
+  for (size_t taken = 0; taken < size_t{64} << 30; taken += kPiece) {
+    if (mmap(nullptr, kPiece, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) ==
+        MAP_FAILED) {
+      return -1;
+    }
+  }
+  return 0;
+}
+// Room that can't be used counts for nothing, until it can.
+long TakeMemoryByHeaps(const Loot&) {
+  constexpr size_t kPiece = size_t{64} << 20;
+  for (size_t taken = 0; taken < size_t{64} << 30; taken += kPiece) {
+    void* const piece = mmap(nullptr, kPiece, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (piece == MAP_FAILED || mprotect(piece, kPiece, PROT_READ | PROT_WRITE) < 0) return -1;
+  }
+  return 0;
+}
+long LiftTheMemoryLimit(const Loot&) {
+  const rlimit unlimited{RLIM_INFINITY, RLIM_INFINITY};
+  return setrlimit(RLIMIT_DATA, &unlimited);
+}
+
 long SetUpRing(const Loot&) {
   io_uring_params parameters{};
   return syscall(SYS_io_uring_setup, 1, &parameters);
@@ -250,6 +275,10 @@ constexpr Attempt kAttempts[] = {
     {"raise-limits", &RaiseLimits, true},
     {"become-dumpable", [](const Loot&) -> long { return prctl(PR_SET_DUMPABLE, 1, 0, 0, 0); },
      false},
+    // Memory: within bounds.
+    {"take-memory", &TakeMemory, true},
+    {"take-memory-by-heaps", &TakeMemoryByHeaps, true},
+    {"lift-the-memory-limit", &LiftTheMemoryLimit, true},
     {"rename-host", [](const Loot&) -> long { return sethostname("x", 1); }, true},
     // The network.
     {"connect-internet", &ConnectInternet, true},

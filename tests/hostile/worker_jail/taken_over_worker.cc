@@ -19,6 +19,8 @@ namespace postern {
 namespace {
 
 constexpr int kAnswerMilliseconds = 1000;
+// As a worker with few queues has it.
+constexpr uint64_t kMemoryLimit = 1 << 30;
 
 // One request, one answer.
 ErrnoOr<rpc::Reply> Ask(RpcChannel& broker, rpc::Request request, UniqueFd* file = nullptr) {
@@ -84,7 +86,7 @@ int Run() {
   absl::StatusOr<WorkerStart> start = ReceiveWorkerStart("taken-over-worker");
   if (!start.ok()) return 1;
   absl::Status jailed = EnterWorkerJail(start->config);
-  if (jailed.ok()) jailed = SealWorker(start->config);
+  if (jailed.ok()) jailed = SealWorker(start->config, kMemoryLimit);
   if (!jailed.ok()) {
     LOG(ERROR) << Text(jailed);
     return 1;

@@ -14,6 +14,8 @@
 namespace postern {
 namespace {
 
+constexpr uint64_t kMemoryLimit = 1 << 30;
+
 // Reads the connection to its end. Returns the exit status.
 int Serve(Channel& control, int connection, const std::string& tag) {
   if (tag == "forbidden-call") syscall(SYS_chroot, "/");
@@ -49,7 +51,7 @@ int Run() {
     return 1;
   }
   LOG(INFO) << "worker's look around: as it should be";
-  if (const absl::Status status = SealWorker(config); !status.ok()) {
+  if (const absl::Status status = SealWorker(config, kMemoryLimit); !status.ok()) {
     LOG(ERROR) << Text(status);
     return 1;
   }

@@ -5,6 +5,7 @@
 
 #include <fstream>
 #include <iterator>
+#include <regex>
 #include <sstream>
 
 #include "common/sanitized.h"
@@ -115,6 +116,19 @@ TEST_F(JailFactsTest, NeitherMayStartAProcessNorLeaveACore) {
     // It would be the guest's files that are limited.
     EXPECT_THAT(limits, testing::ContainsRegex("Max file size +unlimited +unlimited "));
   }
+}
+
+// A worker that was taken over can't eat the host's memory; an honest one is far from the bound.
+TEST_F(JailFactsTest, WorkersMemoryIsLimited) {
+  if (kSanitized) GTEST_SKIP() << "not limited with sanitizers";
+  std::ifstream file("/proc/" + std::to_string(worker_) + "/limits");
+  const std::string limits(std::istreambuf_iterator<char>(file), {});
+  std::smatch data;
+  ASSERT_TRUE(std::regex_search(limits, data, std::regex("Max data size +(\\d+) +(\\d+) ")))
+      << limits;
+  EXPECT_EQ(data[1], data[2]);
+  const uint64_t used = std::stoull(StatusField(worker_, "VmData")) << 10;
+  EXPECT_LT(used, std::stoull(data[1]) / 2);
 }
 
 TEST_F(JailFactsTest, BrokerHasFileCapabilitiesOnly) {

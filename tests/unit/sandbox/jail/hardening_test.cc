@@ -33,6 +33,43 @@ TEST(HardeningTest, InspectionIsForbidden) {
             }));
 }
 
+TEST(HardeningTest, PrivateMemoryEndsAtItsLimitAndSharedMemoryDoesNot) {
+#ifdef POSTERN_SANITIZED
+  GTEST_SKIP() << "not limited with sanitizers";
+#endif
+  constexpr size_t kLimit = size_t{256} << 20;
+  EXPECT_EQ(0, ExitOfForked([] {
+              const UniqueFd guest_memory(memfd_create("guest", MFD_CLOEXEC));
+              if (ftruncate(guest_memory.get(), 2 * kLimit) != 0) return 1;
+              if (!LimitMemory(kLimit).ok()) return 2;
+              if (mmap(nullptr, 2 * kLimit, PROT_READ | PROT_WRITE, MAP_SHARED, guest_memory.get(),
+                       0) == MAP_FAILED) {
+                return 3;
+              }
+              const auto map = [](size_t size) {
+                return mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+                            0) != MAP_FAILED;
+              };
+              if (!map(kLimit / 2)) return 4;
+              return map(kLimit / 2 + 1) || errno != ENOMEM ? 5 : 0;
+            }));
+}
+
+TEST(HardeningTest, MemoryLimitOfTheCallersIsKeptIfLower) {
+#ifdef POSTERN_SANITIZED
+  GTEST_SKIP() << "not limited with sanitizers";
+#endif
+  EXPECT_EQ(0, ExitOfForked([] {
+              constexpr rlim_t kCallers = rlim_t{1} << 28;
+              const rlimit callers{kCallers, kCallers};
+              if (setrlimit(RLIMIT_DATA, &callers) != 0) return 1;
+              if (!LimitMemory(uint64_t{1} << 30).ok()) return 2;
+              rlimit now{};
+              getrlimit(RLIMIT_DATA, &now);
+              return now.rlim_cur == kCallers && now.rlim_max == kCallers ? 0 : 3;
+            }));
+}
+
 TEST(DieWithPeerTest, SetsTheSignalWhileThePeerLives) {
   auto pair = Channel::CreatePair();
   ASSERT_TRUE(pair.ok());
