@@ -12,6 +12,7 @@
 
 #include "common/rpc/rpc_channel.h"
 #include "sandbox/jail/child.h"
+#include "sandbox/jail/landlock.h"
 #include "sandbox/launcher/child_process.h"
 #include "sandbox/launcher/endpoint.h"
 #include "sandbox/launcher/executables.h"
@@ -84,9 +85,13 @@ absl::Status Configure(ChildProcess& child, const google::protobuf::MessageLite&
 }
 
 // Once for all processes.
-void WarnOfWeakFilter(config::SeccompAction action) {
+void WarnOfWeakJails(config::SeccompAction action) {
   if (action == config::SECCOMP_ACTION_NONE) LOG(WARNING) << "Running without a seccomp filter";
   if (action == config::SECCOMP_ACTION_LOG) LOG(WARNING) << "Seccomp violations are logged only";
+  if (LandlockIsRefused()) {
+    LOG(WARNING) << "Running without Landlock, which something refuses (a container's seccomp "
+                    "profile, most likely)";
+  }
 }
 
 absl::StatusOr<Endpoint> OpenEndpoint(const Options& options) {
@@ -100,7 +105,7 @@ absl::StatusOr<Endpoint> OpenEndpoint(const Options& options) {
 absl::StatusOr<Outcome> Launch(const Options& options) {
   POSTERN_TRY_ASSIGN(const std::string shared_dir, CheckSharedDir(options.shared_dir));
   for (const std::string& line : DeprecationWarnings(options)) LOG(WARNING) << line;
-  WarnOfWeakFilter(options.seccomp);
+  WarnOfWeakJails(options.seccomp);
   POSTERN_TRY_ASSIGN(LaunchPlan plan, MakeLaunchPlan(options, {geteuid(), getegid()}));
   plan.broker.set_shared_dir(shared_dir);
   POSTERN_TRY_ASSIGN(const Executables executables, FindExecutables());
