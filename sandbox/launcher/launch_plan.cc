@@ -8,8 +8,6 @@
 #include <string>
 #include <utility>
 
-#include "common/logging.h"
-#include "common/stderr_sink.h"
 #include "sandbox/options/capability_option.h"
 
 namespace postern {
@@ -111,10 +109,7 @@ void FillCommon(const Options& options, config::CommonConfig& common) {
   common.set_sandbox(options.sandbox);
   common.set_seccomp(options.seccomp);
   common.set_log_level(static_cast<uint32_t>(options.log_level));
-  common.set_syslog(options.syslog);
   common.set_poll_us(options.poll_us);
-  common.set_share(ShareForLog(options.tag, options.shared_dir));
-  common.set_log_time(!StderrIsTheJournal());
 }
 
 void FillBroker(const Options& options, uint32_t channels, config::BrokerConfig& broker) {

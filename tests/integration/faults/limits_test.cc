@@ -63,6 +63,7 @@ TEST_F(LimitsTest, OpensWithoutEndAreEnfileLoggedOnceAndClosingMakesRoom) {
     ASSERT_OK_AND_ASSIGN(const fuse_open_out again, fuse().Open(node_, O_RDONLY));
     EXPECT_OK(fuse().Release(node_, HandleOf(again)));
   }
+  EXPECT_TRUE(daemon().HasSaid("descriptors as the limit of open files allows"));
   EXPECT_EQ(LogLines("descriptors as the limit of open files allows"), 1u);
 }
 
@@ -106,6 +107,7 @@ TEST_F(LimitsTest, InodesBeyondMaxInodesAreEnfileLoggedOnceAndForgetMakesRoom) {
     known.push_back(NodeOf(entry));
   }
   for (int i = 0; i < 100; ++i) EXPECT_ERRNO(fuse().Lookup(kRoot, "f25"), ENFILE);
+  EXPECT_TRUE(daemon().HasSaid("the most that --max-inodes allows"));
   EXPECT_EQ(LogLines("the most that --max-inodes allows"), 1u);
   ExpectTheRestGoesOn();
   EXPECT_OK(fuse().Lookup(kRoot, "f0"));

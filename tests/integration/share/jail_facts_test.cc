@@ -175,6 +175,18 @@ TEST_F(JailFactsTest, WorkerHoldsNoDirectory) {
   }
 }
 
+TEST_F(JailFactsTest, LogOfWorkerAndBrokerIsAPipeToWriteInto) {
+  for (const pid_t process : {worker_, broker_}) {
+    const std::string number = std::to_string(process);
+    char link[100] = {};
+    ASSERT_GT(readlink(("/proc/" + number + "/fd/2").c_str(), link, sizeof(link) - 1), 0);
+    EXPECT_THAT(link, testing::StartsWith("pipe:"));
+    std::ifstream file("/proc/" + number + "/fdinfo/2");
+    const std::string info(std::istreambuf_iterator<char>(file), {});
+    EXPECT_THAT(info, testing::ContainsRegex("flags:\t[0-7]*1\n")) << "not for writing only";
+  }
+}
+
 TEST_F(JailFactsTest, WorkerAndBrokerLeftOurNamespaces) {
   for (const pid_t process : {worker_, broker_}) {
     for (const char* name : {"net", "pid", "mnt", "ipc", "uts", "cgroup"}) {

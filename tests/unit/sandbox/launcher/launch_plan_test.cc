@@ -34,7 +34,6 @@ TEST(LaunchPlanTest, DefaultsAreSpelledOut) {
   EXPECT_EQ(common.sandbox(), config::SANDBOX_MODE_NAMESPACE);
   EXPECT_EQ(common.seccomp(), config::SECCOMP_ACTION_KILL);
   EXPECT_EQ(common.log_level(), static_cast<uint32_t>(LogLevel::kInfo));
-  EXPECT_FALSE(common.syslog());
   EXPECT_EQ(common.poll_us(), 50u);
   EXPECT_EQ(plan.broker.channels(), 4u);
   EXPECT_EQ(plan.broker.threads(), 6u);
@@ -50,12 +49,11 @@ TEST(LaunchPlanTest, DefaultsAreSpelledOut) {
 
 TEST(LaunchPlanTest, CommonOptionsReachBoth) {
   const LaunchPlan plan =
-      Plan({"--sandbox=chroot", "--seccomp=log", "--log-level=warn", "--syslog", "--poll-us=0"});
+      Plan({"--sandbox=chroot", "--seccomp=log", "--log-level=warn", "--poll-us=0"});
   for (const config::CommonConfig* common : {&plan.broker.common(), &plan.worker.common()}) {
     EXPECT_EQ(common->sandbox(), config::SANDBOX_MODE_CHROOT);
     EXPECT_EQ(common->seccomp(), config::SECCOMP_ACTION_LOG);
     EXPECT_EQ(common->log_level(), static_cast<uint32_t>(LogLevel::kWarn));
-    EXPECT_TRUE(common->syslog());
     EXPECT_EQ(common->poll_us(), 0u);
   }
 }
