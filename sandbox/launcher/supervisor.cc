@@ -155,8 +155,9 @@ std::optional<Outcome> Supervisor::HandleDeath(Child& child) {
   if (!end) return std::nullopt;
   child.log.Drain();
   if (state_ == State::kServing && IsWorker(child) && end->IsSuccess()) return FrontEndGone();
-  if (state_ == State::kStarting && IsWorker(child) && end->exit_status == kExitWithoutBroker) {
-    // To kill the broker now would keep it from saying why it ends.
+  if (IsWorker(child) && end->exit_status == kExitWithoutBroker &&
+      children_[0].process.pidfd() >= 0) {
+    // The broker is ending: to kill it now would keep it from saying why, or hide what killed it.
     deadline_ = Clock::now() + kEndTimeout;
     return std::nullopt;
   }
@@ -198,7 +199,9 @@ void Supervisor::HandleHangUp() {
 
 Outcome Supervisor::HandleTimeout() {
   for (const Child& child : children_) {
-    if (!child.control_open) {
+    if (child.process.pidfd() < 0) {
+      LOG(ERROR) << child.process.name() << " ended for want of the other, which goes on running";
+    } else if (!child.control_open) {
       LOG(ERROR) << child.process.name() << " has closed its control channel and goes on running";
     } else if (!child.ready) {
       LOG(ERROR) << child.process.name() << " isn't ready after " << kStartTimeout.count()

@@ -22,6 +22,7 @@ constexpr uint64_t kMemoryLimit = 1 << 30;
 int Serve(Channel& control, int connection, const std::string& tag) {
   if (tag == "forbidden-call") syscall(SYS_chroot, "/");
   if (tag == "fail-serving") return 4;
+  if (tag == "serve-without-broker") return kExitWithoutBroker;
   if (tag == "last-words") {
     constexpr std::string_view kWords = "no record, and no end of a line";
     if (write(STDERR_FILENO, kWords.data(), kWords.size()) > 0) std::abort();
