@@ -58,7 +58,8 @@ absl::Status Serve() {
   DescriptorBudget::GrowTable(jail.root.get(), descriptors);
   ErrnoOr<ProcessCredentials> credentials = ProcessCredentials::Capture();
   if (!credentials.ok()) {
-    return ErrnoStatus("reading own credentials", credentials.error().value());
+    return WithAdvice(ErrnoStatus("own credentials", credentials.error().value()),
+                      "each id of the broker's own must be mapped in its user namespace");
   }
   absl::StatusOr<FilesystemOptions> options = FilesystemOptionsFrom(start.config);
   if (!options.ok()) return options.status();

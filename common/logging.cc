@@ -8,7 +8,9 @@
 #include <memory>
 #include <utility>
 
+#include "common/line_sink.h"
 #include "common/log_line.h"
+#include "common/record_sink.h"
 #include "common/stderr_sink.h"
 #include "common/syslog_sink.h"
 
@@ -43,14 +45,24 @@ class AbortingSink : public google::LogSink {
   }
 };
 
-// What InitializeLogging() began with and ConfigureLogging() replaces.
-struct Initial {
+// Where the process's lines go. Changed only while it has one thread.
+struct Destination {
   LogOrigin origin;
-  StderrSink* sink = nullptr;
+  google::LogSink* sink = nullptr;
+  LineSink* lines = nullptr;  // The same, unless that is somebody else's to make lines of.
 };
-Initial& TheInitial() {
-  static auto* const initial = new Initial;
-  return *initial;
+Destination& TheDestination() {
+  static auto* const destination = new Destination;
+  return *destination;
+}
+
+// Owns `sink` until the next one.
+void GoTo(google::LogSink* sink, LineSink* lines) {
+  Destination& destination = TheDestination();
+  google::AddLogSink(sink);
+  if (destination.sink != nullptr) google::RemoveLogSink(destination.sink);
+  delete std::exchange(destination.sink, sink);
+  destination.lines = lines;
 }
 
 // A sink of ours writes all lines: glog itself writes neither to files nor to stderr.
@@ -65,7 +77,18 @@ void WriteNothingItself() {
   FLAGS_log_prefix = false;
 }
 
-void SetLevel(LogLevel level) {
+// Null where there is no syslog daemon.
+std::unique_ptr<LineSink> ConnectToSyslog(const LogOrigin& origin, bool with_source) {
+  auto sink = SyslogSink::Connect(kSyslogSocket, origin, with_source);
+  if (sink.ok()) return *std::move(sink);
+  LOG(WARNING) << "can't enable syslog (" << kSyslogSocket << ": " << sink.error().Message()
+               << "): logging to stderr";
+  return nullptr;
+}
+
+}  // namespace
+
+void SetLogLevel(LogLevel level) {
   FLAGS_v = level == LogLevel::kTrace ? 2 : level == LogLevel::kDebug ? 1 : 0;
   switch (level) {
     case LogLevel::kOff:
@@ -86,24 +109,13 @@ void SetLevel(LogLevel level) {
   }
 }
 
-// Null where there is no syslog daemon.
-std::unique_ptr<google::LogSink> ConnectToSyslog(const LogOrigin& origin, bool with_source) {
-  auto sink = SyslogSink::Connect(kSyslogSocket, origin, with_source);
-  if (sink.ok()) return *std::move(sink);
-  LOG(WARNING) << "can't enable syslog (" << kSyslogSocket << ": " << sink.error().Message()
-               << "): logging to stderr";
-  return nullptr;
-}
-
-}  // namespace
-
 void InitializeLogging(const char* program) {
   // Without TZ the C library looks at this file anew for each line of the log, which no jail
   // allows. With it, once: here.
   setenv("TZ", ":/etc/localtime", /*overwrite=*/0);
   tzset();
   WriteNothingItself();
-  SetLevel(LogLevel::kInfo);
+  SetLogLevel(LogLevel::kInfo);
   google::InitGoogleLogging(program);
   // glog's own way of dying reads symbols from files, which a jail has not: the check's message
   // would be followed by a seccomp violation that hides the cause. Sinks are called in the reverse
@@ -111,30 +123,35 @@ void InitializeLogging(const char* program) {
   google::InstallFailureFunction(&Abort);
   static AbortingSink* const aborting = new AbortingSink;  // For the rest of the process's life.
   google::AddLogSink(aborting);
-  Initial& initial = TheInitial();
-  initial.origin = {program, PidOutside(), ""};
-  initial.sink = new StderrSink(initial.origin, !StderrIsTheJournal(), /*with_source=*/false);
-  google::AddLogSink(initial.sink);
+  Destination& destination = TheDestination();
+  destination.origin = {program, PidOutside(), ""};
+  auto* const lines =
+      new StderrSink(destination.origin, !StderrIsTheJournal(), /*with_source=*/false);
+  GoTo(lines, lines);
 }
 
 void ConfigureLogging(const LogSettings& settings) {
-  SetLevel(settings.level);
-  Initial& initial = TheInitial();
-  initial.origin.share = settings.share;
+  SetLogLevel(settings.level);
+  LogOrigin& origin = TheDestination().origin;
+  origin.share = settings.share;
   const bool with_source = FLAGS_v > 0;
-  auto sink = std::unique_ptr<google::LogSink>(
-      new StderrSink(initial.origin, settings.with_time, with_source));
-  google::AddLogSink(sink.get());
-  google::RemoveLogSink(initial.sink);
-  delete std::exchange(initial.sink, nullptr);
-  if (settings.target == LogTarget::kSyslog) {
-    if (auto syslog = ConnectToSyslog(initial.origin, with_source)) {
-      google::AddLogSink(syslog.get());
-      google::RemoveLogSink(sink.get());
-      sink = std::move(syslog);
-    }
+  auto* const lines = new StderrSink(origin, settings.with_time, with_source);
+  GoTo(lines, lines);
+  if (settings.target != LogTarget::kSyslog) return;
+  if (auto syslog = ConnectToSyslog(origin, with_source)) {
+    LineSink* const sent = syslog.release();
+    GoTo(sent, sent);
   }
-  (void)sink.release();  // For the rest of the process's life.
+}
+
+void LogToLauncher() { GoTo(new RecordSink, nullptr); }
+
+void LogForProcess(const std::string& program, pid_t pid, google::LogSeverity severity,
+                   const std::string& text) {
+  const Destination& destination = TheDestination();
+  if (severity < FLAGS_minloglevel || destination.lines == nullptr) return;
+  destination.lines->Write({program, pid, destination.origin.share}, severity, LogMoment::Now(),
+                           text);
 }
 
 std::string ShareForLog(std::string_view tag, std::string_view directory) {

@@ -5,6 +5,7 @@
 #define POSTERN_COMMON_LOGGING_H_
 
 #include <glog/logging.h>
+#include <sys/types.h>
 
 #include <optional>
 #include <string>
@@ -37,6 +38,16 @@ struct LogSettings {
 };
 // Once, after InitializeLogging() and under the same conditions.
 void ConfigureLogging(const LogSettings& settings);
+
+// Instead of ConfigureLogging(), in a process that posternd has started: from here on the lines go
+// to stderr as records (record_sink.h), of which posternd makes lines.
+void LogToLauncher();
+void SetLogLevel(LogLevel level);
+
+// Writes a line in the name of another process of the same share, where this one's lines go. `text`
+// is printable and has no end of a line in it. Nothing for a severity that isn't wanted.
+void LogForProcess(const std::string& program, pid_t pid, google::LogSeverity severity,
+                   const std::string& text);
 
 // What the lines of a share are told by: its tag, or without one the directory. Escaped and cut.
 std::string ShareForLog(std::string_view tag, std::string_view directory);

@@ -6,22 +6,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <chrono>
 #include <cstdint>
 #include <cstdlib>
 #include <utility>
 
 namespace postern {
-namespace {
-
-// glog 0.6 has a number, 0.7 a duration.
-[[maybe_unused]] long Milliseconds(long microseconds) { return microseconds / 1000; }
-[[maybe_unused]] long Milliseconds(std::chrono::microseconds time) {
-  return static_cast<long>(time.count() / 1000);
-}
-
-}  // namespace
-
 bool IsJournalStream(const char* variable, dev_t device, ino_t inode) {
   if (variable == nullptr) return false;
   const std::pair<absl::string_view, absl::string_view> parts =
@@ -43,18 +32,10 @@ void WriteToStderr(std::string_view line) {
   [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, line.data(), line.size());
 }
 
-std::string SourceNote(google::LogSeverity severity, const char* file, int line, bool wanted) {
-  if (!wanted && severity != google::GLOG_FATAL) return "";
-  return absl::StrCat(" [", file, ":", line, "]");
-}
-
-void StderrSink::send(google::LogSeverity severity, const char*, const char* file, int line,
-                      const google::LogMessageTime& time, const char* message, size_t size) {
-  const std::string text =
-      absl::StrCat(with_time_ ? LogTime(time.tm(), Milliseconds(time.usec())) + " " : "",
-                   LogLine(origin_, severity, std::string_view(message, size)),
-                   SourceNote(severity, file, line, with_source_), "\n");
-  WriteToStderr(text);
+void StderrSink::Write(const LogOrigin& origin, google::LogSeverity severity,
+                       const LogMoment& moment, std::string_view text) {
+  WriteToStderr(absl::StrCat(with_time_ ? LogTime(moment.time, moment.milliseconds) + " " : "",
+                             LogLine(origin, severity, text), "\n"));
 }
 
 }  // namespace postern

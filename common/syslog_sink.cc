@@ -70,17 +70,15 @@ ErrnoOr<std::unique_ptr<SyslogSink>> SyslogSink::Connect(const std::string& sock
 }
 
 SyslogSink::SyslogSink(UniqueFd socket, LogOrigin origin, bool with_source)
-    : socket_(std::move(socket)), origin_(std::move(origin)), with_source_(with_source) {}
+    : LineSink(std::move(origin), with_source), socket_(std::move(socket)) {}
 
-void SyslogSink::send(google::LogSeverity severity, const char*, const char* file, int line,
-                      const google::LogMessageTime& time, const char* message, size_t message_len) {
-  const std::string text =
-      std::string(message, message_len) + SourceNote(severity, file, line, with_source_);
-  if (SendDatagram(socket_.get(), SyslogLine(severity, time.tm(), origin_.program, origin_.pid,
-                                             LogText(origin_, severity, text)))) {
+void SyslogSink::Write(const LogOrigin& origin, google::LogSeverity severity,
+                       const LogMoment& moment, std::string_view text) {
+  if (SendDatagram(socket_.get(), SyslogLine(severity, moment.time, origin.program, origin.pid,
+                                             LogText(origin, severity, text)))) {
     return;
   }
-  WriteToStderr(LogLine(origin_, severity, text) + "\n");
+  WriteToStderr(LogLine(origin, severity, text) + "\n");
 }
 
 }  // namespace postern

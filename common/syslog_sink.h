@@ -1,4 +1,4 @@
-// The log to syslog, for processes that can't open or connect anything once they are jailed.
+// The log to syslog, for a process that can't open or connect anything once it is jailed.
 #ifndef POSTERN_COMMON_SYSLOG_SINK_H_
 #define POSTERN_COMMON_SYSLOG_SINK_H_
 
@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "common/errno_or.h"
+#include "common/line_sink.h"
 #include "common/log_line.h"
 #include "common/unique_fd.h"
 
@@ -24,10 +25,8 @@ std::string SyslogLine(google::LogSeverity severity, const std::tm& time,
                        const std::string& identity, pid_t pid, std::string_view text);
 
 // Sends every line of the log as one datagram. A line that can't be sent at once (the daemon has
-// gone, or doesn't keep up) goes to stderr: a stuck syslog daemon must not stop the service. A
-// process that is taken over can send the daemon what it likes: that is the price of a log that
-// isn't stderr.
-class SyslogSink : public google::LogSink {
+// gone, or doesn't keep up) goes to stderr: a stuck syslog daemon must not stop the service.
+class SyslogSink : public LineSink {
  public:
   // Connected for good: a daemon that makes its socket anew gets nothing more. (systemd keeps the
   // socket over the daemon's restarts.) Errno values of socket(2) and connect(2).
@@ -36,17 +35,13 @@ class SyslogSink : public google::LogSink {
                                                       bool with_source = false);
 
   // Makes sendmsg(2) and write(2) calls only.
-  void send(google::LogSeverity severity, const char* full_filename, const char* base_filename,
-            int line, const google::LogMessageTime& time, const char* message,
-            size_t message_len) override;
-  using google::LogSink::send;
+  void Write(const LogOrigin& origin, google::LogSeverity severity, const LogMoment& moment,
+             std::string_view text) override;
 
  private:
   SyslogSink(UniqueFd socket, LogOrigin origin, bool with_source);
 
   const UniqueFd socket_;
-  const LogOrigin origin_;
-  const bool with_source_;
 };
 
 }  // namespace postern

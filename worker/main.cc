@@ -42,7 +42,7 @@ absl::Status Serve() {
   // Lives as long as the process: its threads end with it, and not one by one, for which the filter
   // would have to let them.
   FuseDevice& device = *std::move(*created).release();
-  POSTERN_TRY(SealWorker(start.config));
+  POSTERN_TRY(SealWorker(start.config, device.memory_limit()));
   POSTERN_TRY(ReportState(start.control, config::ChildStatus::STATE_READY));
 
   ErrnoOr<UniqueFd> socket = AwaitFrontEnd(start.control);

@@ -1,6 +1,7 @@
 #include "broker/identity/credentials.h"
 
 #include <linux/capability.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -28,12 +29,19 @@ constexpr long kSetgroups = SYS_setgroups;
 constexpr uid_t kKeepUid = static_cast<uid_t>(-1);
 constexpr gid_t kKeepGid = static_cast<gid_t>(-1);
 
+// Each change of an effective id makes the whole process as dumpable as the host's fs.suid_dumpable
+// says: a core then goes to the host's handler, or other processes may look inside.
+ErrnoOrVoid Undumpable(const ErrnoOrVoid& changed) {
+  POSTERN_RETURN_IF_ERROR(changed);
+  return CheckSyscall(prctl(PR_SET_DUMPABLE, 0, 0, 0, 0));
+}
+
 ErrnoOrVoid SetThreadEuid(HostUid uid) {
-  return CheckSyscall(syscall(kSetresuid, kKeepUid, uid.value(), kKeepUid));
+  return Undumpable(CheckSyscall(syscall(kSetresuid, kKeepUid, uid.value(), kKeepUid)));
 }
 
 ErrnoOrVoid SetThreadEgid(HostGid gid) {
-  return CheckSyscall(syscall(kSetresgid, kKeepGid, gid.value(), kKeepGid));
+  return Undumpable(CheckSyscall(syscall(kSetresgid, kKeepGid, gid.value(), kKeepGid)));
 }
 
 ErrnoOrVoid SetThreadGroups(std::span<const gid_t> groups) {
@@ -70,6 +78,19 @@ bool HasGroups(const ProcessCredentials& own, std::span<const gid_t> groups) {
   });
 }
 
+// Whether what the thread has now can be had again after a switch. An id that the user namespace
+// doesn't map reads as some other one, which can't be set or is somebody else's.
+ErrnoOrVoid CheckRestorable(const ProcessCredentials& own) {
+  if ((own.effective() & Bit(CAP_SETGID)) != 0) {
+    const ErrnoOrVoid groups = SetThreadGroups(own.groups());
+    // EPERM: no groups can be set at all in this user namespace, so that none are ever switched.
+    if (!groups.ok() && groups.error() != Errno(EPERM)) return groups;
+    POSTERN_RETURN_IF_ERROR(SetThreadEgid(own.gid()));
+  }
+  if ((own.effective() & Bit(CAP_SETUID)) != 0) return SetThreadEuid(own.uid());
+  return {};
+}
+
 }  // namespace
 
 ErrnoOr<ProcessCredentials> ProcessCredentials::Capture() {
@@ -86,6 +107,7 @@ ErrnoOr<ProcessCredentials> ProcessCredentials::Capture() {
   own.effective_ = uint64_t{data[1].effective} << 32 | data[0].effective;
   own.permitted_ = uint64_t{data[1].permitted} << 32 | data[0].permitted;
   own.inheritable_ = uint64_t{data[1].inheritable} << 32 | data[0].inheritable;
+  POSTERN_RETURN_IF_ERROR(CheckRestorable(own));
   return own;
 }
 

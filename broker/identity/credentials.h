@@ -18,7 +18,9 @@ namespace postern {
 class ProcessCredentials {
  public:
   // The calling thread's. Call it when the jail is closed: a capability that is given up later
-  // couldn't be restored, and a guard that can't restore aborts.
+  // couldn't be restored, and a guard that can't restore aborts. EINVAL if an id of the thread's
+  // own could be left for another one and then not be had again: the user namespace doesn't map it.
+  // Like a switch it leaves the process undumpable where it may switch.
   static ErrnoOr<ProcessCredentials> Capture();
 
   HostUid uid() const { return uid_; }
@@ -51,8 +53,9 @@ struct HostCredentials {
 // owned as that user's. CAP_DAC_OVERRIDE, where the process has it, stays: the guest's kernel has
 // checked the permissions, with groups, ACLs and capabilities of a user namespace that it tells
 // nothing of (virtio-fs is mounted with default_permissions), and the guest's root could ask as
-// root. Destroy it on the same thread. If the old state can't be restored the process aborts: it
-// must not serve the next guest user as this one.
+// root. The process stays undumpable, then and afterwards. Destroy it on the same thread. If the
+// old state can't be restored the process aborts: it must not serve the next guest user as this
+// one.
 //
 // Id 0 and the process's own ids aren't switched to: as root they are the same, and as a plain user
 // the guest's root is the daemon's user.

@@ -17,15 +17,6 @@ ErrnoOrVoid CheckEnabled(const OperationContext& context) {
   return {};
 }
 
-// The host's name for what the guest asks for, if it may have it.
-ErrnoOr<std::string> HostName(const OperationContext& context, const std::string& name) {
-  POSTERN_ASSIGN_OR_RETURN(std::string host, context.filesystem.options().xattr_map.ToHost(name));
-  // By either name: one would make an ACL that nobody in the guest enforces, by the other the guest
-  // would believe in one that isn't.
-  if (!ServesAcls(context) && (IsAclName(name) || IsAclName(host))) return Errno(ENOTSUP);
-  return host;
-}
-
 // The guest's user isn't in the file's group, so that an ACL which changes the mode must not leave
 // the set-gid bit. The kernel would see to that for its own caller, who is the broker.
 ErrnoOrVoid ClearSetGid(OperationContext& context, const PinnedInode& inode) {
@@ -60,7 +51,7 @@ ErrnoOrVoid GetExtendedAttribute(OperationContext& context,
                                  const rpc::GetExtendedAttributeRequest& request,
                                  rpc::Reply& reply) {
   POSTERN_RETURN_IF_ERROR(CheckEnabled(context));
-  const ErrnoOr<std::string> name = HostName(context, request.name());
+  const ErrnoOr<std::string> name = HostXattrName(context, request.name());
   // What may not be used isn't there.
   if (!name.ok()) return name.error() == Errno(EPERM) ? Errno(ENODATA) : name.error();
   POSTERN_ASSIGN_OR_RETURN(const PinnedInode inode, Pin(context, NodeId(request.node_id())));
@@ -78,7 +69,7 @@ ErrnoOrVoid GetExtendedAttribute(OperationContext& context,
 ErrnoOrVoid SetExtendedAttribute(OperationContext& context,
                                  const rpc::SetExtendedAttributeRequest& request, rpc::Reply&) {
   POSTERN_RETURN_IF_ERROR(CheckEnabled(context));
-  POSTERN_ASSIGN_OR_RETURN(const std::string name, HostName(context, request.name()));
+  POSTERN_ASSIGN_OR_RETURN(const std::string name, HostXattrName(context, request.name()));
   POSTERN_ASSIGN_OR_RETURN(const PinnedInode inode, Pin(context, NodeId(request.node_id())));
   // Not before it is replaced itself: XATTR_REPLACE wouldn't find it.
   if (name != context.filesystem.options().xattr_map.remapped_capability()) {
@@ -111,7 +102,7 @@ ErrnoOrVoid RemoveExtendedAttribute(OperationContext& context,
                                     const rpc::RemoveExtendedAttributeRequest& request,
                                     rpc::Reply&) {
   POSTERN_RETURN_IF_ERROR(CheckEnabled(context));
-  POSTERN_ASSIGN_OR_RETURN(const std::string name, HostName(context, request.name()));
+  POSTERN_ASSIGN_OR_RETURN(const std::string name, HostXattrName(context, request.name()));
   POSTERN_ASSIGN_OR_RETURN(const PinnedInode inode, Pin(context, NodeId(request.node_id())));
   return AttributeHolder(inode.fd()).Remove(name);
 }

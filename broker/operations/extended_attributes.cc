@@ -51,6 +51,14 @@ bool IsAclName(std::string_view name) {
   return name == XATTR_NAME_POSIX_ACL_ACCESS || name == XATTR_NAME_POSIX_ACL_DEFAULT;
 }
 
+ErrnoOr<std::string> HostXattrName(const OperationContext& context, std::string_view name) {
+  POSTERN_ASSIGN_OR_RETURN(std::string host, context.filesystem.options().xattr_map.ToHost(name));
+  // By either name: one would make an ACL that nobody in the guest enforces, by the other the guest
+  // would believe in one that isn't.
+  if (!ServesAcls(context) && (IsAclName(name) || IsAclName(host))) return Errno(ENOTSUP);
+  return host;
+}
+
 ErrnoOrVoid CheckSecurityContext(const OperationContext& context, bool present) {
   if (present && !context.filesystem.options().security_label) return Errno(EOPNOTSUPP);
   return {};
@@ -58,8 +66,7 @@ ErrnoOrVoid CheckSecurityContext(const OperationContext& context, bool present) 
 
 ErrnoOrVoid SetSecurityContext(OperationContext& context, const rpc::SecurityContext& security,
                                int fd) {
-  POSTERN_ASSIGN_OR_RETURN(const std::string name,
-                           context.filesystem.options().xattr_map.ToHost(security.name()));
+  POSTERN_ASSIGN_OR_RETURN(const std::string name, HostXattrName(context, security.name()));
   return AttributeHolder(fd).Set(name, security.value(), 0);
 }
 

@@ -51,6 +51,10 @@ bool ServesAcls(const OperationContext& context);
 std::optional<mode_t> UmaskToApply(const OperationContext& context, uint32_t guest_umask);
 // system.posix_acl_access and system.posix_acl_default.
 bool IsAclName(std::string_view name);
+// The host's name for what the guest calls `name`, wherever a request names an extended attribute.
+// EPERM and ENOTSUP as XattrMap::ToHost() has it; ENOTSUP for an ACL that means nothing to the
+// session.
+ErrnoOr<std::string> HostXattrName(const OperationContext& context, std::string_view name);
 
 // EOPNOTSUPP if the request brings a security context and the configuration knows of none: an
 // object mustn't be made without the label that it was to get.

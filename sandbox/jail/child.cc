@@ -48,6 +48,7 @@ template <typename Start>
 absl::StatusOr<Start> Receive(const char* program, RpcChannel::End end) {
   InitializeLogging(program);
   POSTERN_TRY_ASSIGN(Channel control, OpenControl());
+  LogToLauncher();
   Start start{{}, std::move(control), {}};
   std::vector<UniqueFd> all;
   do {
@@ -66,11 +67,7 @@ absl::StatusOr<Start> Receive(const char* program, RpcChannel::End end) {
       all.size() != start.config.channels() * RpcChannel::kDescriptors || all.empty()) {
     return ErrorStatus("the configuration doesn't hold together");
   }
-  ConfigureLogging(
-      {.level = static_cast<LogLevel>(level),
-       .target = start.config.common().syslog() ? LogTarget::kSyslog : LogTarget::kStderr,
-       .share = start.config.common().share(),
-       .with_time = start.config.common().log_time()});
+  SetLogLevel(static_cast<LogLevel>(level));
   POSTERN_TRY(OpenChannels(std::move(all), end, start.channels));
   return start;
 }

@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <string_view>
 
@@ -48,11 +49,11 @@ absl::Status SetLimitToZero(Resource resource, const std::string& step) {
 }  // namespace
 
 absl::Status DropSupplementaryGroups() {
-  if (geteuid() != 0 || getgroups(0, nullptr) == 0) return absl::OkStatus();
+  if (getgroups(0, nullptr) == 0) return absl::OkStatus();
   if (setgroups(0, nullptr) == 0) return absl::OkStatus();
   const int error = errno;
   if (error == EPERM && UserNamespaceForbidsSetgroups()) return absl::OkStatus();
-  // A container's root, who can drop them no more than a plain user can.
+  // A plain user, or a container's root who can drop them no more than one.
   POSTERN_TRY_ASSIGN(const CapabilityState state, CurrentCapabilities());
   if (error == EPERM && !state.effective.Contains(CAP_SETGID)) return absl::OkStatus();
   return ErrnoStatus("dropping the supplementary groups", error);
@@ -93,6 +94,16 @@ absl::Status ForbidInspection() {
 absl::Status ForbidProcesses() {
   if (kSanitized) return absl::OkStatus();  // A sanitizer's report may start a symbolizer.
   return SetLimitToZero(RLIMIT_NPROC, "forbidding new processes");
+}
+
+absl::Status LimitMemory(uint64_t bytes) {
+  if (kSanitized) return absl::OkStatus();  // Shadow memory is many times what is used.
+  rlimit limit{};
+  if (getrlimit(RLIMIT_DATA, &limit) < 0) return ErrnoStatus("reading the limit of memory");
+  limit.rlim_max = std::min<rlim_t>(limit.rlim_max, bytes);
+  limit.rlim_cur = std::min(limit.rlim_cur, limit.rlim_max);
+  if (setrlimit(RLIMIT_DATA, &limit) < 0) return ErrnoStatus("limiting memory");
+  return absl::OkStatus();
 }
 
 absl::Status DieWithPeer(int control) {

@@ -4,12 +4,15 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
+
 #include "common/status.h"
 
 namespace postern {
 
-// Root only; others can't and keep theirs. Also kept where the user namespace forbids setgroups(2),
-// which needs /proc, and by a root without CAP_SETGID.
+// Kept by who hasn't got CAP_SETGID, and where the user namespace forbids setgroups(2), which needs
+// /proc. Who has it must not keep them: those that the user namespace doesn't map couldn't be set
+// again after a switch to a guest's user.
 absl::Status DropSupplementaryGroups();
 
 // Real, effective, saved and file system ids. Reads the result back.
@@ -27,6 +30,11 @@ absl::Status ForbidInspection();
 
 // The process can't create a process or thread any more.
 absl::Status ForbidProcesses();
+
+// The process can't have more private memory than so many bytes (RLIMIT_DATA), thread stacks
+// included: beyond, mmap(2) fails with ENOMEM. Mappings of files that are shared, such as a guest's
+// memory, don't count.
+absl::Status LimitMemory(uint64_t bytes);
 
 // The parent's death (of its thread that started this process) kills this one. A later change of
 // credentials undoes it. An error if the peer of `control` has gone already.

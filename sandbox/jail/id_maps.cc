@@ -68,6 +68,12 @@ bool IsMappedInside(std::span<const IdMapRange> map, uint32_t id) {
   });
 }
 
+bool IsMappedOutside(std::span<const IdMapRange> map, uint32_t id) {
+  return std::ranges::any_of(map, [id](const IdMapRange& range) {
+    return id >= range.outside && id - range.outside < range.count;
+  });
+}
+
 bool AnybodyMayWrite(std::span<const IdMapRange> map, uint32_t own) {
   return map.size() == 1 && map.front().outside == own && map.front().count == 1;
 }

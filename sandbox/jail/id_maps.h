@@ -26,6 +26,8 @@ struct IdMaps {
 
 // Whether `id` exists inside.
 bool IsMappedInside(std::span<const IdMapRange> map, uint32_t id);
+// Whether `id` of outside has an id inside.
+bool IsMappedOutside(std::span<const IdMapRange> map, uint32_t id);
 
 // Whether the kernel lets anybody with the id `own` write this map: one line for that id alone.
 bool AnybodyMayWrite(std::span<const IdMapRange> map, uint32_t own);

@@ -4,6 +4,8 @@
 #ifndef POSTERN_SANDBOX_JAIL_JAIL_H_
 #define POSTERN_SANDBOX_JAIL_JAIL_H_
 
+#include <cstdint>
+
 #include "common/status.h"
 #include "common/unique_fd.h"
 #include "proto/config.pb.h"
@@ -31,8 +33,9 @@ absl::Status SealBroker(const config::BrokerConfig& config);
 // in any set, nothing to see from the root (except with SANDBOX_MODE_NONE).
 absl::Status EnterWorkerJail(const config::WorkerConfig& config);
 // Loads the worker's seccomp filter into all threads. Neither threads nor processes can be created
-// afterwards.
-absl::Status SealWorker(const config::WorkerConfig& config);
+// afterwards, and the process's own memory can't grow beyond `memory_limit` bytes, of which the
+// stacks of its threads are a part.
+absl::Status SealWorker(const config::WorkerConfig& config, uint64_t memory_limit);
 
 }  // namespace postern
 

@@ -35,10 +35,12 @@ int LandlockAbi() {
   return abi < 0 ? 0 : static_cast<int>(abi);
 }
 
+bool LandlockIsRefused() { return LandlockAbi() == 0 && errno == EPERM; }
+
 absl::Status RestrictByLandlock(const LandlockDomain& domain) {
   const int abi = LandlockAbi();
   if (abi == 0) {
-    // ENOSYS: built without it. EOPNOTSUPP: not in the boot's list. EPERM: a container's filter.
+    // ENOSYS: built without it. EOPNOTSUPP: not in the boot's list. EPERM: LandlockIsRefused().
     VLOG(1) << "No Landlock: " << Errno::Last().Message();
     return absl::OkStatus();
   }

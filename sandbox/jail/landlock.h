@@ -27,6 +27,9 @@ struct LandlockDomain {
 
 // The ABI version of the kernel; 0 if it hasn't got Landlock, or it is off.
 int LandlockAbi();
+// Whether something keeps this process from using it (EPERM), such as a container's seccomp filter:
+// unlike its absence that is somebody's doing, and may be unknown to who relies on it.
+bool LandlockIsRefused();
 
 // Restricts the calling thread and what it starts later, as far as the kernel knows how, and says
 // at debug level how far that is. Preconditions: one thread, no_new_privs.

@@ -56,8 +56,9 @@ absl::Status EnterWorkerJail(const config::WorkerConfig& config) {
   return DieWithPeer(kControlDescriptor);
 }
 
-absl::Status SealWorker(const config::WorkerConfig& config) {
+absl::Status SealWorker(const config::WorkerConfig& config, uint64_t memory_limit) {
   POSTERN_TRY(ForbidProcesses());
+  POSTERN_TRY(LimitMemory(memory_limit));
   return LoadSeccompPolicy(WorkerPolicy(), config.common().seccomp());
 }
 

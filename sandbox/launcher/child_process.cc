@@ -53,6 +53,7 @@ struct Program {
   std::string name;
   std::vector<std::string> environment;
   std::optional<IdMaps> user_namespace;
+  int log;
 };
 
 // A failure isn't an end: the process is then somebody else in its user namespace.
@@ -67,6 +68,10 @@ absl::Status BecomeProgram(const Program& program, int control, int gate) {
   // The launcher opens the gate when the id maps are written. Until then this process is nobody.
   char opened = 0;
   if (read(gate, &opened, 1) != 1) _exit(1);
+  // From here on this process's lines are its own. The caller's log isn't a jailed process's to
+  // cut, nor the caller's terminal to read.
+  if (program.log >= 0 && dup2(program.log, STDERR_FILENO) < 0) return ErrnoStatus("log");
+  LogToLauncher();
   if (program.user_namespace) {
     BecomeRoot(*program.user_namespace);
     POSTERN_TRY(KeepCapabilitiesAcrossExec());
@@ -79,7 +84,7 @@ absl::Status BecomeProgram(const Program& program, int control, int gate) {
   } else if (dup2(control, kControlDescriptor) < 0) {
     return ErrnoStatus("control channel");
   }
-  // Only the log is shared with the caller: its terminal isn't a jailed process's to read.
+  // Nothing is shared with the caller.
   const UniqueFd null(open("/dev/null", O_RDWR | O_CLOEXEC));
   if (dup2(null.get(), STDIN_FILENO) < 0 || dup2(null.get(), STDOUT_FILENO) < 0) {
     return ErrnoStatus("/dev/null");
@@ -140,7 +145,7 @@ absl::StatusOr<ChildProcess> ChildProcess::Start(const Settings& settings) {
   const UniqueFd gate_read(gate[0]);
   UniqueFd gate_write(gate[1]);
   const Program program{settings.executable, settings.name, ChildEnvironment(),
-                        settings.user_namespace};
+                        settings.user_namespace, settings.log};
 
   UniqueFd pidfd;
   const ErrnoOr<pid_t> pid = Fork(
@@ -152,7 +157,7 @@ absl::StatusOr<ChildProcess> ChildProcess::Start(const Settings& settings) {
   if (*pid == 0) {
     gate_write.Reset();  // Else the end of the launcher would go unnoticed.
     const absl::Status error = BecomeProgram(program, channels->second.fd(), gate_read.get());
-    LOG(ERROR) << settings.name << ": " << Text(error);
+    LOG(ERROR) << Text(error);
     _exit(127);
   }
   ChildProcess child(settings.name, *pid, std::move(pidfd), std::move(channels->first));

@@ -36,6 +36,8 @@ class ChildProcess {
     // A user namespace with these ids, and all capabilities in it until the jail is closed. The
     // child becomes its root if it has one.
     std::optional<IdMaps> user_namespace;
+    // Its stderr, to which it writes its log as records (record_sink.h); -1: the caller's.
+    int log = -1;
   };
   // Forks and executes; returns before the child has done anything. The child gets 0, 1, 2 and its
   // control channel, an almost empty environment, and ignores the signals that a whole process

@@ -7,9 +7,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include <cstring>
-
-#include "common/scoped_umask.h"
+#include "sandbox/launcher/socket_file.h"
 
 namespace postern {
 namespace {
@@ -36,31 +34,12 @@ absl::Status SetNonBlocking(int fd) {
   return absl::OkStatus();
 }
 
-// `path` is `name` in `directory`.
-absl::StatusOr<UniqueFd> Bind(const std::string& path, int directory, const std::string& name,
-                              mode_t mask) {
-  const std::string failure = "Error creating the socket '" + path + "'";
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof(address.sun_path)) {
-    return WithAdvice(
-        ErrnoStatus(failure, ENAMETOOLONG),
-        "a --socket-path has at most " + std::to_string(sizeof(address.sun_path) - 1) + " bytes");
-  }
-  std::memcpy(address.sun_path, path.data(), path.size());
-
-  UniqueFd socket_fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!socket_fd) return ErrnoStatus(failure);
-  if (unlinkat(directory, name.c_str(), 0) < 0 && errno != ENOENT) {
-    return WithAdvice(ErrnoStatus("Error replacing '" + path + "'"),
-                      "choose another --socket-path, or remove what is in its place");
-  }
-  const ScopedUmask scoped(mask);
-  // Safe because every sockaddr begins with the family.
-  if (bind(socket_fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) < 0) {
-    return ErrnoStatus(failure);
-  }
-  return socket_fd;
+// What a front end can connect to.
+absl::Status CheckLength(const std::string& path) {
+  constexpr size_t kMost = sizeof(sockaddr_un::sun_path) - 1;
+  if (path.size() <= kMost) return absl::OkStatus();
+  return WithAdvice(ErrnoStatus("Error creating the socket '" + path + "'", ENAMETOOLONG),
+                    "a --socket-path has at most " + std::to_string(kMost) + " bytes");
 }
 
 int IntOption(int fd, int name) {
@@ -74,7 +53,8 @@ int IntOption(int fd, int name) {
 absl::StatusOr<Endpoint> Endpoint::Create(const std::string& path,
                                           const std::optional<std::string>& group,
                                           config::SeccompAction action) {
-  gid_t gid = 0;
+  POSTERN_TRY(CheckLength(path));
+  std::optional<gid_t> gid;
   if (group) {
     POSTERN_TRY_ASSIGN(gid, FindGroup(*group));
   }
@@ -83,13 +63,9 @@ absl::StatusOr<Endpoint> Endpoint::Create(const std::string& path,
   endpoint.directory_ = std::move(place.directory);
   const int directory = endpoint.directory_.get();
   POSTERN_TRY_ASSIGN(endpoint.pid_file_, CreatePidFile(directory, place.name + ".pid"));
-  POSTERN_TRY_ASSIGN(endpoint.listener_, Bind(path, directory, place.name, group ? 0007 : 0077));
-  POSTERN_TRY_ASSIGN(endpoint.socket_, Identify(directory, place.name));
-  if (group && fchownat(directory, place.name.c_str(), static_cast<uid_t>(-1), gid,
-                        AT_SYMLINK_NOFOLLOW) < 0) {
-    return WithAdvice(ErrnoStatus("--socket-group: giving the socket to '" + *group + "'"),
-                      "posternd must be root or a member of the group");
-  }
+  POSTERN_TRY_ASSIGN(endpoint.listener_, BindSocket(directory, place.name, group ? 0007 : 0077));
+  POSTERN_TRY_ASSIGN(endpoint.socket_, Identify(directory, place.name, S_IFSOCK));
+  if (gid) POSTERN_TRY(GiveSocketTo(*gid, directory, *endpoint.socket_));
   if (listen(endpoint.listener_.get(), kBacklog) < 0) return ErrnoStatus("listening");
   POSTERN_TRY_ASSIGN(endpoint.sweeper_, Sweeper::Start(directory, *endpoint.socket_,
                                                        endpoint.pid_file_->file, action));

@@ -1,12 +1,13 @@
 #include "sandbox/launcher/launch_plan.h"
 
+#include <absl/strings/str_cat.h>
 #include <sched.h>
 
 #include <algorithm>
+#include <span>
+#include <string>
 #include <utility>
 
-#include "common/logging.h"
-#include "common/stderr_sink.h"
 #include "sandbox/options/capability_option.h"
 
 namespace postern {
@@ -38,6 +39,16 @@ absl::Status CheckMigration(const Options& options) {
   return absl::OkStatus();
 }
 
+// Inside, the children are root if there is one, else the caller. Where there is neither, a child
+// has no id at all: it could become a guest's user, but not itself again.
+absl::Status CheckChildrenHaveAnId(const char* option, std::span<const IdMapRange> map,
+                                   uint32_t caller) {
+  if (IsMappedInside(map, 0) || IsMappedOutside(map, caller)) return absl::OkStatus();
+  return ErrorStatus(absl::StrCat(option, " maps neither to 0 nor the caller's own id, ", caller,
+                                  ": posternd's processes would have no id inside (add ", option,
+                                  "=:0:", caller, ":1:)"));
+}
+
 // virtiofsd's --sandbox=namespace: root's children stay in root's user namespace.
 absl::StatusOr<std::optional<IdMaps>> PlanUserNamespace(const Options& options,
                                                         const Caller& caller) {
@@ -57,6 +68,8 @@ absl::StatusOr<std::optional<IdMaps>> PlanUserNamespace(const Options& options,
   IdMaps maps{options.uid_map, options.gid_map};
   if (maps.uids.empty()) maps.uids.push_back({caller.uid, caller.uid, 1});
   if (maps.gids.empty()) maps.gids.push_back({caller.gid, caller.gid, 1});
+  POSTERN_TRY(CheckChildrenHaveAnId("--uid-map", maps.uids, caller.uid));
+  POSTERN_TRY(CheckChildrenHaveAnId("--gid-map", maps.gids, caller.gid));
   return std::optional(std::move(maps));
 }
 
@@ -96,10 +109,7 @@ void FillCommon(const Options& options, config::CommonConfig& common) {
   common.set_sandbox(options.sandbox);
   common.set_seccomp(options.seccomp);
   common.set_log_level(static_cast<uint32_t>(options.log_level));
-  common.set_syslog(options.syslog);
   common.set_poll_us(options.poll_us);
-  common.set_share(ShareForLog(options.tag, options.shared_dir));
-  common.set_log_time(!StderrIsTheJournal());
 }
 
 void FillBroker(const Options& options, uint32_t channels, config::BrokerConfig& broker) {

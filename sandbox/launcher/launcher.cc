@@ -12,12 +12,14 @@
 
 #include "common/rpc/rpc_channel.h"
 #include "sandbox/jail/child.h"
+#include "sandbox/jail/landlock.h"
 #include "sandbox/launcher/child_process.h"
 #include "sandbox/launcher/endpoint.h"
 #include "sandbox/launcher/executables.h"
 #include "sandbox/launcher/launch_plan.h"
 #include "sandbox/launcher/launcher_jail.h"
 #include "sandbox/launcher/limits.h"
+#include "sandbox/launcher/log_relay.h"
 #include "sandbox/options/log_options.h"
 
 namespace postern {
@@ -73,6 +75,14 @@ absl::StatusOr<ChannelEnds> MakeChannels(uint32_t count) {
   return ends;
 }
 
+absl::StatusOr<WatchedChild> StartChild(ChildProcess::Settings settings) {
+  POSTERN_TRY_ASSIGN(LogRelay log, LogRelay::Create(settings.name));
+  settings.log = log.writer();
+  POSTERN_TRY_ASSIGN(ChildProcess process, ChildProcess::Start(settings));
+  log.Started(process.pid());
+  return WatchedChild{std::move(log), std::move(process)};
+}
+
 absl::Status Configure(ChildProcess& child, const google::protobuf::MessageLite& config,
                        const std::vector<UniqueFd>& channels) {
   std::vector<int> descriptors;
@@ -84,9 +94,13 @@ absl::Status Configure(ChildProcess& child, const google::protobuf::MessageLite&
 }
 
 // Once for all processes.
-void WarnOfWeakFilter(config::SeccompAction action) {
+void WarnOfWeakJails(config::SeccompAction action) {
   if (action == config::SECCOMP_ACTION_NONE) LOG(WARNING) << "Running without a seccomp filter";
   if (action == config::SECCOMP_ACTION_LOG) LOG(WARNING) << "Seccomp violations are logged only";
+  if (LandlockIsRefused()) {
+    LOG(WARNING) << "Running without Landlock, which something refuses (a container's seccomp "
+                    "profile, most likely)";
+  }
 }
 
 absl::StatusOr<Endpoint> OpenEndpoint(const Options& options) {
@@ -100,7 +114,7 @@ absl::StatusOr<Endpoint> OpenEndpoint(const Options& options) {
 absl::StatusOr<Outcome> Launch(const Options& options) {
   POSTERN_TRY_ASSIGN(const std::string shared_dir, CheckSharedDir(options.shared_dir));
   for (const std::string& line : DeprecationWarnings(options)) LOG(WARNING) << line;
-  WarnOfWeakFilter(options.seccomp);
+  WarnOfWeakJails(options.seccomp);
   POSTERN_TRY_ASSIGN(LaunchPlan plan, MakeLaunchPlan(options, {geteuid(), getegid()}));
   plan.broker.set_shared_dir(shared_dir);
   POSTERN_TRY_ASSIGN(const Executables executables, FindExecutables());
@@ -110,12 +124,12 @@ absl::StatusOr<Outcome> Launch(const Options& options) {
 
   const bool namespaces = options.sandbox == config::SANDBOX_MODE_NAMESPACE;
   POSTERN_TRY_ASSIGN(ChannelEnds channels, MakeChannels(plan.broker.channels()));
-  POSTERN_TRY_ASSIGN(ChildProcess broker, ChildProcess::Start({"postern-broker", executables.broker,
-                                                               namespaces, plan.user_namespace}));
-  POSTERN_TRY_ASSIGN(ChildProcess worker, ChildProcess::Start({"postern-worker", executables.worker,
-                                                               namespaces, plan.user_namespace}));
-  POSTERN_TRY(Configure(broker, plan.broker, channels.broker));
-  POSTERN_TRY(Configure(worker, plan.worker, channels.worker));
+  POSTERN_TRY_ASSIGN(WatchedChild broker, StartChild({"postern-broker", executables.broker,
+                                                      namespaces, plan.user_namespace}));
+  POSTERN_TRY_ASSIGN(WatchedChild worker, StartChild({"postern-worker", executables.worker,
+                                                      namespaces, plan.user_namespace}));
+  POSTERN_TRY(Configure(broker.process, plan.broker, channels.broker));
+  POSTERN_TRY(Configure(worker.process, plan.worker, channels.worker));
   // Kept open here, an end would hide from each child that the other has gone.
   channels = ChannelEnds();
 

@@ -1,12 +1,29 @@
 #include "sandbox/launcher/runtime_files.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/logging.h"
+
 namespace postern {
 namespace {
+
+constexpr int kLockAttempts = 200;
+constexpr int kLockPauseMilliseconds = 10;
+
+// Takes the lock now or within two seconds: one who was killed is still ending, or its sweeper
+// holds the lock while it removes the two names. errno is flock(2)'s if not.
+bool LockSoon(int file, const std::string& name) {
+  for (int attempt = 0;; ++attempt) {
+    if (flock(file, LOCK_EX | LOCK_NB) == 0) return true;
+    if (errno != EWOULDBLOCK || attempt == kLockAttempts) return false;
+    if (attempt == 0) LOG(INFO) << "'" << name << "' is locked: waiting for its holder's end";
+    poll(nullptr, 0, kLockPauseMilliseconds);
+  }
+}
 
 // Of the call that has just failed.
 absl::Status Failed(const std::string& step) {
@@ -49,10 +66,13 @@ absl::StatusOr<FilePlace> OpenPlace(const std::string& path) {
   return place;
 }
 
-absl::StatusOr<RuntimeFile> Identify(int directory, const std::string& name) {
+absl::StatusOr<RuntimeFile> Identify(int directory, const std::string& name, mode_t type) {
   struct stat attributes;
   if (fstatat(directory, name.c_str(), &attributes, AT_SYMLINK_NOFOLLOW) < 0) {
     return ErrnoStatus("looking at '" + name + "'");
+  }
+  if ((attributes.st_mode & S_IFMT) != type || attributes.st_uid != geteuid()) {
+    return ErrorStatus("something else has taken the place of '" + name + "'");
   }
   return RuntimeFile{name, attributes.st_dev, attributes.st_ino};
 }
@@ -76,7 +96,7 @@ absl::StatusOr<PidFile> CreatePidFile(int directory, const std::string& name) {
     pid_file.lock.Reset(
         openat(directory, name.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
     if (!pid_file.lock) return Failed(failure);
-    if (flock(pid_file.lock.get(), LOCK_EX | LOCK_NB) < 0) return Failed(failure);
+    if (!LockSoon(pid_file.lock.get(), name)) return Failed(failure);
     struct stat attributes;
     if (fstat(pid_file.lock.get(), &attributes) < 0) return ErrnoStatus(failure);
     pid_file.file = {name, attributes.st_dev, attributes.st_ino};

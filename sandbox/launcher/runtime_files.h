@@ -25,8 +25,9 @@ struct RuntimeFile {
   dev_t device = 0;
   ino_t inode = 0;
 };
-// What `name` is now; not followed if it's a symbolic link.
-absl::StatusOr<RuntimeFile> Identify(int directory, const std::string& name);
+// What we have just made as `name`, of `type` (S_IFSOCK). An error if it is of another type or
+// another user's: whoever may write to the directory can have put something else in its place.
+absl::StatusOr<RuntimeFile> Identify(int directory, const std::string& name, mode_t type);
 bool IsStillThere(int directory, const RuntimeFile& file);
 // Async-signal-safe, like the one above.
 void RemoveIfStillThere(int directory, const RuntimeFile& file);
@@ -37,7 +38,8 @@ struct PidFile {
   RuntimeFile file;
 };
 // Creates or takes over `name`, mode 0600, locks it with flock(2) as virtiofsd does, and writes the
-// caller's pid.
+// caller's pid. Where it is locked it waits for up to two seconds, with a line in the log: a
+// restart may come before its predecessor is quite gone.
 absl::StatusOr<PidFile> CreatePidFile(int directory, const std::string& name);
 
 }  // namespace postern

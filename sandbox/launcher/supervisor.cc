@@ -43,7 +43,7 @@ constexpr Outcome kSuccess{0, 0};
 
 }  // namespace
 
-Supervisor::Supervisor(ChildProcess broker, ChildProcess worker, Endpoint& endpoint,
+Supervisor::Supervisor(WatchedChild broker, WatchedChild worker, Endpoint& endpoint,
                        UniqueFd signals)
     : children_{Child{std::move(broker)}, Child{std::move(worker)}},
       endpoint_(endpoint),
@@ -65,7 +65,7 @@ Outcome Supervisor::Run() {
 
 std::optional<Outcome> Supervisor::WaitAndHandle() {
   // poll(2) passes over negative descriptors.
-  pollfd events[7] = {{signals_.get(), POLLIN, 0}};
+  pollfd events[9] = {{signals_.get(), POLLIN, 0}};
   for (size_t i = 0; i < children_.size(); ++i) {
     Child& child = children_[i];
     events[1 + i] = {child.control_open ? child.process.control().fd() : -1, POLLIN, 0};
@@ -73,6 +73,7 @@ std::optional<Outcome> Supervisor::WaitAndHandle() {
   }
   events[5] = {state_ == State::kWaiting ? endpoint_.fd() : -1, POLLIN, 0};
   events[6] = {connection_.get(), POLLRDHUP, 0};
+  for (size_t i = 0; i < children_.size(); ++i) events[7 + i] = {children_[i].log.fd(), POLLIN, 0};
 
   int timeout = -1;
   if (deadline_) {
@@ -87,7 +88,10 @@ std::optional<Outcome> Supervisor::WaitAndHandle() {
   }
   if (ready == 0) return HandleTimeout();
 
-  // In this order: what a child has said counts even if it is dead by now.
+  // In this order: what a child has said counts even if it is dead by now, and its log says why.
+  for (size_t i = 0; i < children_.size(); ++i) {
+    if (events[7 + i].revents != 0) children_[i].log.Read();
+  }
   if (events[0].revents != 0) {
     if (auto outcome = HandleSignal()) return outcome;
   }
@@ -149,9 +153,11 @@ std::optional<Outcome> Supervisor::HandleState(Child& child, config::ChildStatus
 std::optional<Outcome> Supervisor::HandleDeath(Child& child) {
   const std::optional<ProcessEnd> end = child.process.Reap();
   if (!end) return std::nullopt;
+  child.log.Drain();
   if (state_ == State::kServing && IsWorker(child) && end->IsSuccess()) return FrontEndGone();
-  if (state_ == State::kStarting && IsWorker(child) && end->exit_status == kExitWithoutBroker) {
-    // To kill the broker now would keep it from saying why it ends.
+  if (IsWorker(child) && end->exit_status == kExitWithoutBroker &&
+      children_[0].process.pidfd() >= 0) {
+    // The broker is ending: to kill it now would keep it from saying why, or hide what killed it.
     deadline_ = Clock::now() + kEndTimeout;
     return std::nullopt;
   }
@@ -193,7 +199,9 @@ void Supervisor::HandleHangUp() {
 
 Outcome Supervisor::HandleTimeout() {
   for (const Child& child : children_) {
-    if (!child.control_open) {
+    if (child.process.pidfd() < 0) {
+      LOG(ERROR) << child.process.name() << " ended for want of the other, which goes on running";
+    } else if (!child.control_open) {
       LOG(ERROR) << child.process.name() << " has closed its control channel and goes on running";
     } else if (!child.ready) {
       LOG(ERROR) << child.process.name() << " isn't ready after " << kStartTimeout.count()

@@ -10,6 +10,7 @@
 #include "proto/config.pb.h"
 #include "sandbox/launcher/child_process.h"
 #include "sandbox/launcher/endpoint.h"
+#include "sandbox/launcher/log_relay.h"
 
 namespace postern {
 
@@ -19,15 +20,21 @@ struct Outcome {
   int signal = 0;  // Not 0: by this signal's default action.
 };
 
+// A child and its log, which is read to its end when the child is gone.
+struct WatchedChild {
+  LogRelay log;
+  ChildProcess process;
+};
+
 // Waits until both children are ready, then for the front end, then for whatever ends the service.
-// Trusts neither child: takes from them one fixed message each for a moment when it is due, and
-// their death. The end of the connection it sees by itself: neither a worker that is stuck in a
-// dead filesystem nor one that was taken over outlives its virtual machine.
+// Trusts neither child: takes from them one fixed message each for a moment when it is due, lines
+// for the log, and their death. The end of the connection it sees by itself: neither a worker that
+// is stuck in a dead filesystem nor one that was taken over outlives its virtual machine.
 class Supervisor {
  public:
   // `signals` is a signalfd of SIGTERM, SIGHUP and SIGINT. Precondition: both children have their
   // configuration.
-  Supervisor(ChildProcess broker, ChildProcess worker, Endpoint& endpoint, UniqueFd signals);
+  Supervisor(WatchedChild broker, WatchedChild worker, Endpoint& endpoint, UniqueFd signals);
 
   // Returns when both children are gone.
   Outcome Run();
@@ -35,8 +42,7 @@ class Supervisor {
  private:
   using Clock = std::chrono::steady_clock;
   enum class State { kStarting, kWaiting, kServing };
-  struct Child {
-    ChildProcess process;
+  struct Child : WatchedChild {
     bool ready = false;
     bool control_open = true;
   };

@@ -2,6 +2,7 @@
 #include <seccomp.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -84,6 +85,8 @@ constexpr SeccompRow kBroker[] = {
     {SCMP_SYS(setresgid), Is32(0, kUnchanged), Is32(2, kUnchanged),
      "CREATE, MKNOD, MKDIR, SYMLINK"},
     {SCMP_SYS(setgroups), "CREATE, MKNOD, MKDIR, SYMLINK with supplementary groups"},
+    {SCMP_SYS(prctl), Is32(0, PR_SET_DUMPABLE), Is32(1, 0),
+     "after each change of an id: the kernel makes the process dumpable where the host wants that"},
     {SCMP_SYS(umask), "CREATE, MKNOD, MKDIR where ACLs are kept"},
     {SCMP_SYS(capset), "set-uid bits that a write must clear: CAP_FSETID off and on"},
 };

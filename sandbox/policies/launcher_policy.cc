@@ -51,7 +51,7 @@ constexpr SeccompRow kLauncher[] = {
     // Control groups: the children follow posternd.
     {SCMP_SYS(openat), Without32(2, O_CREAT | O_TRUNC),
      "/proc/self/cgroup; cgroup.procs. It makes no file"},
-    {SCMP_SYS(read), "/proc/self/cgroup; signals"},
+    {SCMP_SYS(read), "/proc/self/cgroup; signals; the children's log lines"},
     {SCMP_SYS(write), "cgroup.procs; log lines"},
     {SCMP_SYS(close), "every descriptor's end"},
     // The end.

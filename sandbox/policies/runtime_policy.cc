@@ -45,6 +45,9 @@ constexpr SeccompRow kRuntime[] = {
     // Time, where the vDSO asks the kernel: the host's clock source isn't its processor's.
     {SCMP_SYS(clock_gettime), "log lines; polling", kElsewhere},
     {SCMP_SYS(gettimeofday), "log lines", kElsewhere},
+    // Where neither glibc (2.35, by rseq) nor the vDSO (not on arm64) knows.
+    {SCMP_SYS(getcpu), "telling the other side of a channel which processor one runs on",
+     kElsewhere},
     // Signals.
     {SCMP_SYS(getpid), "abort", kRare},
     {SCMP_SYS(rt_sigprocmask), "absl::Mutex, before a lock sleeps; abort", kRare},

@@ -167,4 +167,16 @@ std::string DaemonProcess::Output() const {
   return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
 }
 
+bool DaemonProcess::HasSaid(std::string_view text, std::chrono::milliseconds limit) {
+  const auto deadline = Clock::now() + limit;
+  bool last = false;
+  for (;;) {
+    if (Output().find(text) != std::string::npos) return true;
+    if (last) return false;
+    // Once more after that: what was written before the end is found.
+    last = WaitForExit(std::chrono::milliseconds(kPollMilliseconds)).has_value() ||
+           Clock::now() >= deadline;
+  }
+}
+
 }  // namespace postern::vmm

@@ -54,6 +54,9 @@ class DaemonProcess {
   std::vector<pid_t> Leftovers(std::chrono::milliseconds limit = std::chrono::seconds(5)) const;
   // What it has written to stderr and stdout so far.
   std::string Output() const;
+  // Waits until that contains `text`, the daemon has exited, or the time is over; whether it does.
+  // posternd's children have what they say written by posternd, which may be a moment later.
+  bool HasSaid(std::string_view text, std::chrono::milliseconds limit = std::chrono::seconds(20));
 
  private:
   DaemonProcess(Options options, pid_t pid, UniqueFd pidfd);

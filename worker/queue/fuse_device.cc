@@ -1,5 +1,6 @@
 #include "worker/queue/fuse_device.h"
 
+#include <pthread.h>
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -28,6 +29,30 @@ size_t OpenFileLimit(size_t queues, size_t io_threads) {
   return limit.rlim_cur > own ? limit.rlim_cur - own : 1;
 }
 
+// What the bound on the process's own memory is made of, each with room to spare. Queue: 1,024
+// requests of 1 MiB in flight, whose chains have up to 300 parts of 16 bytes, in vectors that may
+// be half empty, are 10 MiB; what is on its way to the broker and back is below 4 MiB. File: a
+// GuestFile and its place in a table that is just growing are below 400 bytes. The process:
+// libraries, and what the allocator's heaps hold in reserve.
+constexpr size_t kQueueBytes = 64 << 20;
+constexpr size_t kFileBytes = 512;
+constexpr size_t kProcessBytes = 128 << 20;
+
+// Of each thread, all of it from the beginning.
+size_t StackBytes() {
+  pthread_attr_t attributes;
+  size_t size = 0;
+  pthread_attr_init(&attributes);
+  pthread_attr_getstacksize(&attributes, &size);
+  pthread_attr_destroy(&attributes);
+  return size;
+}
+
+size_t MemoryLimit(size_t queues, size_t io_threads, size_t files) {
+  return kProcessBytes + queues * kQueueBytes + files * kFileBytes +
+         (queues + io_threads) * StackBytes();
+}
+
 }  // namespace
 
 ErrnoOr<std::unique_ptr<FuseDevice>> FuseDevice::Create(std::vector<RpcChannel> channels,
@@ -37,7 +62,9 @@ ErrnoOr<std::unique_ptr<FuseDevice>> FuseDevice::Create(std::vector<RpcChannel> 
   for (RpcChannel& channel : channels) wakes.push_back(channel.TakeDoorbell());
   const size_t io_threads = std::max(options.io_threads, kMinIoThreads);
   std::unique_ptr<FuseDevice> device(new FuseDevice(options, io_threads));
-  device->shared_.open_files.set_limit(OpenFileLimit(channels.size(), io_threads));
+  const size_t files = OpenFileLimit(channels.size(), io_threads);
+  device->shared_.open_files.set_limit(files);
+  device->memory_limit_ = MemoryLimit(channels.size(), io_threads, files);
   for (size_t i = 0; i < channels.size(); ++i) {
     device->queues_.push_back(std::make_unique<QueueThread>(
         device->shared_, std::move(channels[i]), std::move(wakes[i]),

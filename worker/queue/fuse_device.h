@@ -26,6 +26,10 @@ class FuseDevice : public Device {
   static ErrnoOr<std::unique_ptr<FuseDevice>> Create(std::vector<RpcChannel> channels,
                                                      const FuseOptions& options);
 
+  // The most private memory that serving takes, in bytes, thread stacks included: what any number
+  // of requests of any size comes to, with room to spare. Guest memory is not in it.
+  size_t memory_limit() const { return memory_limit_; }
+
   size_t queue_count() const override { return queues_.size(); }
   DeviceQueue& queue(size_t index) override { return *queues_[index]; }
   void Reset() override;
@@ -33,6 +37,7 @@ class FuseDevice : public Device {
  private:
   FuseDevice(const FuseOptions& options, size_t io_threads);
 
+  size_t memory_limit_ = 0;
   FuseShared shared_;
   IoPool io_pool_;
   std::vector<std::unique_ptr<QueueThread>> queues_;

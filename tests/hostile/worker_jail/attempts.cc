@@ -180,6 +180,47 @@ long Lock(const Loot& loot) {
   return fcntl(loot.writing, F_SETLK, &lock);
 }
 
+// What the log is.
+long ReadTheLog(const Loot&) {
+  char byte;
+  return read(STDERR_FILENO, &byte, 1);
+}
+long FillTheLog(const Loot&) { return fallocate(STDERR_FILENO, 0, 0, 1 << 20); }
+long PunchTheLog(const Loot&) {
+  return fallocate(STDERR_FILENO, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 4096);
+}
+long SeekInTheLog(const Loot&) { return lseek(STDERR_FILENO, 0, SEEK_DATA); }
+long CopyOverTheLog(const Loot& loot) {
+  off_t from = 0;
+  off_t to = 0;
+  return copy_file_range(loot.writing, &from, STDERR_FILENO, &to, 1, 0);
+}
+
+// More than any worker is allowed, and less than there are addresses.
+long TakeMemory(const Loot&) {
+  constexpr size_t kPiece = size_t{64} << 20;
+  for (size_t taken = 0; taken < size_t{64} << 30; taken += kPiece) {
+    if (mmap(nullptr, kPiece, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) ==
+        MAP_FAILED) {
+      return -1;
+    }
+  }
+  return 0;
+}
+// Room that can't be used counts for nothing, until it can.
+long TakeMemoryByHeaps(const Loot&) {
+  constexpr size_t kPiece = size_t{64} << 20;
+  for (size_t taken = 0; taken < size_t{64} << 30; taken += kPiece) {
+    void* const piece = mmap(nullptr, kPiece, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (piece == MAP_FAILED || mprotect(piece, kPiece, PROT_READ | PROT_WRITE) < 0) return -1;
+  }
+  return 0;
+}
+long LiftTheMemoryLimit(const Loot&) {
+  const rlimit unlimited{RLIM_INFINITY, RLIM_INFINITY};
+  return setrlimit(RLIMIT_DATA, &unlimited);
+}
+
 long SetUpRing(const Loot&) {
   io_uring_params parameters{};
   return syscall(SYS_io_uring_setup, 1, &parameters);
@@ -250,6 +291,17 @@ constexpr Attempt kAttempts[] = {
     {"raise-limits", &RaiseLimits, true},
     {"become-dumpable", [](const Loot&) -> long { return prctl(PR_SET_DUMPABLE, 1, 0, 0, 0); },
      false},
+    // The log: nothing but new lines, and memory within bounds.
+    {"read-the-log", &ReadTheLog, true},
+    {"fill-the-log", &FillTheLog, true},
+    {"punch-holes-into-the-log", &PunchTheLog, true},
+    {"cut-the-log", [](const Loot&) -> long { return ftruncate(STDERR_FILENO, 0); }, true},
+    {"seek-in-the-log", &SeekInTheLog, true},
+    {"copy-over-the-log", &CopyOverTheLog, true},
+    {"own-the-log", [](const Loot&) -> long { return fchmod(STDERR_FILENO, 0777); }, true},
+    {"take-memory", &TakeMemory, true},
+    {"take-memory-by-heaps", &TakeMemoryByHeaps, true},
+    {"lift-the-memory-limit", &LiftTheMemoryLimit, true},
     {"rename-host", [](const Loot&) -> long { return sethostname("x", 1); }, true},
     // The network.
     {"connect-internet", &ConnectInternet, true},

@@ -2,6 +2,7 @@
 // then, once a front end has connected, makes the attempt that the tag names.
 #include <fcntl.h>
 #include <poll.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <span>
@@ -19,6 +20,9 @@ namespace postern {
 namespace {
 
 constexpr int kAnswerMilliseconds = 1000;
+constexpr int kFloodLines = 100'000;
+// As a worker with few queues has it.
+constexpr uint64_t kMemoryLimit = 1 << 30;
 
 // One request, one answer.
 ErrnoOr<rpc::Reply> Ask(RpcChannel& broker, rpc::Request request, UniqueFd* file = nullptr) {
@@ -80,11 +84,22 @@ void SpeakNonsense(Channel& control, const std::string& what, int descriptor) {
   (void)control.Receive(0);
 }
 
+// More than the launcher lets through, in a name that isn't its own.
+void FloodTheLog() {
+  const std::string line = "<6>\x1b[2Jposternd[1] share: forged " + std::string(500, 'x') + "\n";
+  for (int i = 0; i < kFloodLines; ++i) {
+    while (write(STDERR_FILENO, line.data(), line.size()) < 0) {
+      pollfd log{STDERR_FILENO, POLLOUT, 0};
+      poll(&log, 1, -1);
+    }
+  }
+}
+
 int Run() {
   absl::StatusOr<WorkerStart> start = ReceiveWorkerStart("taken-over-worker");
   if (!start.ok()) return 1;
   absl::Status jailed = EnterWorkerJail(start->config);
-  if (jailed.ok()) jailed = SealWorker(start->config);
+  if (jailed.ok()) jailed = SealWorker(start->config, kMemoryLimit);
   if (!jailed.ok()) {
     LOG(ERROR) << Text(jailed);
     return 1;
@@ -102,6 +117,10 @@ int Run() {
   const ErrnoOr<UniqueFd> writing = OpenShared(broker, "writable", O_RDWR);
   if (!reading.ok() || !writing.ok()) return 1;
   const std::string& name = start->config.tag();
+  if (name == "flood-the-log") {
+    FloodTheLog();
+    return 1;
+  }
   const Attempt* attempt = FindAttempt(name);
   if (attempt == nullptr) {
     SpeakNonsense(start->control, name, reading->get());

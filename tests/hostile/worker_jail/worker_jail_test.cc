@@ -6,7 +6,10 @@
 #include <algorithm>
 #include <fstream>
 #include <iterator>
+#include <regex>
+#include <sstream>
 
+#include "sandbox/launcher/log_relay.h"
 #include "tests/hostile/worker_jail/attempts.h"
 #include "tests/integration/launcher/launcher_fixture.h"
 
@@ -95,6 +98,25 @@ TEST_P(UnfilteredAttemptTest, IsRefusedByTheRestOfTheJail) {
 // What decides whether the tests above can fail; and that it is the filter which refuses this one.
 TEST_F(WorkerJailTest, AttemptThatNothingRefusesWorks) {
   EXPECT_THAT(Try("memfd", {"--seccomp=none"}), HasSubstr("worked"));
+}
+
+// 50 MB of lines are some hundred KiB, none in another's name.
+TEST_F(WorkerJailTest, LogCannotBeFloodedNorForged) {
+  std::istringstream output(Try("flood-the-log"));
+  const std::regex own("\\S+ \\S+ postern-worker\\[\\d+\\] flood-the-log: .*");
+  size_t floods = 0;
+  bool said = false;
+  for (std::string line; std::getline(output, line);) {
+    EXPECT_THAT(line, Not(HasSubstr("\x1b")));
+    said = said || line.find("lines of postern-worker were dropped") != std::string::npos;
+    if (line.find("forged") == std::string::npos) continue;
+    ++floods;
+    EXPECT_TRUE(std::regex_match(line, own)) << line;
+  }
+  EXPECT_GE(floods, LogRelay::kMaxLines / 2);
+  EXPECT_LT(floods, 2 * LogRelay::kMaxLines);
+  EXPECT_TRUE(said);
+  ExpectNothingLeft();
 }
 
 class LauncherAttackTest : public WorkerJailTest,

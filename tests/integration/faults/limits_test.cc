@@ -63,6 +63,7 @@ TEST_F(LimitsTest, OpensWithoutEndAreEnfileLoggedOnceAndClosingMakesRoom) {
     ASSERT_OK_AND_ASSIGN(const fuse_open_out again, fuse().Open(node_, O_RDONLY));
     EXPECT_OK(fuse().Release(node_, HandleOf(again)));
   }
+  EXPECT_TRUE(daemon().HasSaid("descriptors as the limit of open files allows"));
   EXPECT_EQ(LogLines("descriptors as the limit of open files allows"), 1u);
 }
 
@@ -109,6 +110,7 @@ TEST_F(LimitsTest, InodesBeyondMaxInodesAreEnfileLoggedOnceAndForgetMakesRoom) {
     known.push_back(NodeOf(entry));
   }
   for (int i = 0; i < 100; ++i) EXPECT_ERRNO(fuse().Lookup(kRoot, "f25"), ENFILE);
+  EXPECT_TRUE(daemon().HasSaid("the most that --max-inodes allows"));
   EXPECT_EQ(LogLines("the most that --max-inodes allows"), 1u);
   EXPECT_ERRNO(fuse().Mkdir(kRoot, "new"), ENFILE);
   EXPECT_ERRNO(fuse().Mknod(kRoot, "new", S_IFREG | 0644), ENFILE);

@@ -108,6 +108,12 @@ TEST_F(FailureTest, WorkerThatFailsWhileServing) {
   ExpectFailure("postern-worker exited with status 4");
 }
 
+TEST_F(FailureTest, WorkerThatMissesABrokerWhichIsThere) {
+  StartAndWait({"--tag=serve-without-broker"});
+  const UniqueFd connection = Connect();
+  ExpectFailure("postern-worker ended for want of the other, which goes on running");
+}
+
 TEST_F(FailureTest, WorkerThatMakesAForbiddenCall) {
   StartAndWait({"--tag=forbidden-call"});
   const UniqueFd connection = Connect();

@@ -1,6 +1,5 @@
 #include "tests/integration/launcher/launcher_fixture.h"
 
-#include <poll.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -15,10 +14,7 @@
 namespace postern {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 constexpr std::chrono::seconds kPatience{20};
-constexpr int kPollMilliseconds = 2;
 constexpr char kSetpriv[] = "/usr/bin/setpriv";
 
 bool PlainUserMayRun(const char* program) {
@@ -30,16 +26,6 @@ bool PlainUserMayRun(const char* program) {
   int status = -1;
   waitpid(pid, &status, 0);
   return status == 0;
-}
-
-template <typename Condition>
-bool Eventually(Condition&& condition) {
-  const auto deadline = Clock::now() + kPatience;
-  while (!condition()) {
-    if (Clock::now() >= deadline) return false;
-    poll(nullptr, 0, kPollMilliseconds);
-  }
-  return true;
 }
 
 }  // namespace
@@ -97,15 +83,7 @@ void LauncherTest::StartAsPlainUser(const Words& options) {
            DaemonForPlainUser());
 }
 
-bool LauncherTest::HasLogged(const std::string& text) {
-  bool ended = false;
-  Eventually([&] {
-    // In this order: what was written before the end is found.
-    ended = daemon().WaitForExit(std::chrono::milliseconds(0)).has_value();
-    return ended || daemon().Output().find(text) != std::string::npos;
-  });
-  return daemon().Output().find(text) != std::string::npos;
-}
+bool LauncherTest::HasLogged(const std::string& text) { return daemon().HasSaid(text); }
 
 void LauncherTest::StartAndWait(const Words& options) {
   Start(options);

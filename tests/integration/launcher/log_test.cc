@@ -9,6 +9,7 @@
 #include <string>
 
 #include "tests/integration/launcher/launcher_fixture.h"
+#include "tests/vmm/process_info.h"
 
 namespace postern {
 namespace {
@@ -48,8 +49,8 @@ TEST_F(LogTest, EachLineNamesItsProcessByTheHostsIdAndTheShareByItsTag) {
   }
   EXPECT_EQ(seen,
             (std::map<std::string, pid_t>{{"posternd", daemon().pid()},
-                                          {"stand-in-broker", ProcessNamed("postern-broker")},
-                                          {"stand-in-worker", ProcessNamed("postern-worker")}}));
+                                          {"postern-broker", ProcessNamed("postern-broker")},
+                                          {"postern-worker", ProcessNamed("postern-worker")}}));
 }
 
 TEST_F(LogTest, WithoutATagTheShareIsItsDirectory) {
@@ -93,7 +94,31 @@ TEST_F(LogTest, ErrorOfAChildNamesTheChild) {
   EXPECT_EQ(daemon().WaitForExit(), 1);
   const Words errors = LogLines("error");
   ASSERT_EQ(errors.size(), 1u) << daemon().Output();
-  EXPECT_THAT(errors[0], testing::ContainsRegex("stand-in-broker\\[[0-9]+\\] vm1-data: error: "));
+  EXPECT_THAT(errors[0], testing::ContainsRegex("postern-broker\\[[0-9]+\\] vm1-data: error: "));
+}
+
+// A file of the log could be cut or filled through such a descriptor, a terminal be read.
+TEST_F(LogTest, NobodyButPosterndHasTheCallersStderr) {
+  StartAndWait();
+  for (const char* name : {"postern-broker", "postern-worker", "postern-sweeper"}) {
+    const auto descriptors = vmm::OpenDescriptors(ProcessNamed(name));
+    ASSERT_TRUE(descriptors.ok());
+    EXPECT_THAT(*descriptors, Not(testing::Contains(Path("log")))) << name;
+  }
+  const auto own = vmm::OpenDescriptors(daemon().pid());
+  EXPECT_THAT(*own, testing::Contains(Path("log")));
+}
+
+// By the C library and by sanitizers, which know of no records.
+TEST_F(LogTest, WhatAChildSaysBeforeItDiesIsHeardBeforeItsDeath) {
+  StartAndWait({"--tag=last-words"});
+  Connect().Reset();
+  EXPECT_EQ(daemon().WaitForExit(), 1);
+  const Words errors = LogLines("error");
+  ASSERT_EQ(errors.size(), 2u) << daemon().Output();
+  EXPECT_THAT(errors[0], testing::ContainsRegex("postern-worker\\[[0-9]+\\] last-words: error: "
+                                                "no record, and no end of a line$"));
+  EXPECT_THAT(errors[1], HasSubstr("postern-worker was killed by signal "));
 }
 
 TEST_F(LogTest, UsageErrorNamesItsProcess) {

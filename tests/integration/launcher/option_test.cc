@@ -6,6 +6,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -300,6 +301,18 @@ TEST_F(OtherHostTest, SubordinateIdsAreMappedByTheHelpers) {
   ExpectNothingLeft();
 }
 
+// `descriptor`: as /proc/PID/fd links to it.
+bool IsDatagramSocket(const std::string& descriptor) {
+  std::istringstream sockets(FileText("/proc/self/net/unix"));
+  for (std::string line; std::getline(sockets, line);) {
+    std::istringstream words(line);
+    std::string address, references, protocol, flags, type, state, inode;
+    words >> address >> references >> protocol >> flags >> type >> state >> inode;
+    if (descriptor == "socket:[" + inode + "]") return type == "0002";
+  }
+  return false;
+}
+
 class SyslogOptionTest : public OtherHostTest {
  protected:
   // A /dev with this /dev/log, or none.
@@ -345,12 +358,28 @@ TEST_F(SyslogOptionTest, AllProcessesLogThereAndNotToStderr) {
   Listen();
   StartWithSyslog(true);
   const std::string worker = LineWith("channels: ");  // The stand-in says it in its sealed jail.
-  EXPECT_THAT(worker, HasSubstr(" stand-in-worker["));
+  EXPECT_THAT(worker, HasSubstr(" postern-worker["));
   EXPECT_THAT(worker, testing::StartsWith("<14>"));
   const pid_t pid = ProcessNamed("postern-worker");
   EXPECT_THAT(worker, HasSubstr("[" + std::to_string(pid) + "]: " + share() + ": channels: "));
   EXPECT_THAT(LineWith(kReadyLine), HasSubstr(" posternd["));
   EXPECT_EQ(daemon().Output(), "");
+}
+
+// With it a process that was taken over could write there whatever it likes.
+TEST_F(SyslogOptionTest, NoChildHoldsTheSyslogDaemonsSocket) {
+  Listen();
+  StartWithSyslog(true);
+  ASSERT_NE(LineWith(kReadyLine), "");
+  const auto own = vmm::OpenDescriptors(daemon().pid());
+  EXPECT_EQ(std::ranges::count_if(*own, IsDatagramSocket), 1);
+  for (const char* name : {"postern-broker", "postern-worker", "postern-sweeper"}) {
+    const auto descriptors = vmm::OpenDescriptors(ProcessNamed(name));
+    ASSERT_TRUE(descriptors.ok());
+    for (const std::string& descriptor : *descriptors) {
+      EXPECT_FALSE(IsDatagramSocket(descriptor)) << name << " " << descriptor;
+    }
+  }
 }
 
 TEST_F(SyslogOptionTest, LinesGoToStderrWhenTheDaemonHasGone) {

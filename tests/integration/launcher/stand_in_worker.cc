@@ -3,7 +3,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <string>
+#include <string_view>
 
 #include "common/logging.h"
 #include "proto/exit_status.h"
@@ -14,10 +16,17 @@
 namespace postern {
 namespace {
 
+constexpr uint64_t kMemoryLimit = 1 << 30;
+
 // Reads the connection to its end. Returns the exit status.
 int Serve(Channel& control, int connection, const std::string& tag) {
   if (tag == "forbidden-call") syscall(SYS_chroot, "/");
   if (tag == "fail-serving") return 4;
+  if (tag == "serve-without-broker") return kExitWithoutBroker;
+  if (tag == "last-words") {
+    constexpr std::string_view kWords = "no record, and no end of a line";
+    if (write(STDERR_FILENO, kWords.data(), kWords.size()) > 0) std::abort();
+  }
   if (tag == "speak-nonsense") {
     return ReportState(control, config::ChildStatus::STATE_READY).ok() ? 0 : 1;
   }
@@ -49,7 +58,7 @@ int Run() {
     return 1;
   }
   LOG(INFO) << "worker's look around: as it should be";
-  if (const absl::Status status = SealWorker(config); !status.ok()) {
+  if (const absl::Status status = SealWorker(config, kMemoryLimit); !status.ok()) {
     LOG(ERROR) << Text(status);
     return 1;
   }

@@ -237,6 +237,7 @@ TEST_F(FileHandleModeTest, PreferHoldsDescriptorsWhereTheFilesystemHasNoHandles)
   EXPECT_OK(fuse().Create(NodeOf(overlay), "made", O_RDWR));
   // Said once, whatever the guest does.
   ASSERT_OK(fuse().Forget(NodeOf(overlay), 1));
+  EXPECT_TRUE(daemon().HasSaid("File handles don't work"));
   const std::string output = daemon().Output();
   const size_t said = output.find("File handles don't work");
   ASSERT_NE(said, std::string::npos) << output;

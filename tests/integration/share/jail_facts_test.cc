@@ -1,13 +1,17 @@
 // What /proc says of the processes while they serve: the promises of the jails, checked from
 // outside.
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <fstream>
 #include <iterator>
+#include <regex>
 #include <sstream>
 
 #include "common/sanitized.h"
+#include "sandbox/jail/capabilities.h"
 #include "tests/integration/share/share_fixture.h"
+#include "tests/suid_dumpable.h"
 
 namespace postern {
 namespace {
@@ -114,6 +118,19 @@ TEST_F(JailFactsTest, NeitherMayStartAProcessNorLeaveACore) {
   }
 }
 
+// A worker that was taken over can't eat the host's memory; an honest one is far from the bound.
+TEST_F(JailFactsTest, WorkersMemoryIsLimited) {
+  if (kSanitized) GTEST_SKIP() << "not limited with sanitizers";
+  std::ifstream file("/proc/" + std::to_string(worker_) + "/limits");
+  const std::string limits(std::istreambuf_iterator<char>(file), {});
+  std::smatch data;
+  ASSERT_TRUE(std::regex_search(limits, data, std::regex("Max data size +(\\d+) +(\\d+) ")))
+      << limits;
+  EXPECT_EQ(data[1], data[2]);
+  const uint64_t used = std::stoull(StatusField(worker_, "VmData")) << 10;
+  EXPECT_LT(used, std::stoull(data[1]) / 2);
+}
+
 TEST_F(JailFactsTest, BrokerHasFileCapabilitiesOnly) {
   if (geteuid() != 0) GTEST_SKIP() << "a plain user has none to give";
   // CHOWN, DAC_OVERRIDE, DAC_READ_SEARCH, FOWNER, FSETID, SETGID, SETUID, MKNOD: bits of
@@ -158,6 +175,18 @@ TEST_F(JailFactsTest, WorkerHoldsNoDirectory) {
   }
 }
 
+TEST_F(JailFactsTest, LogOfWorkerAndBrokerIsAPipeToWriteInto) {
+  for (const pid_t process : {worker_, broker_}) {
+    const std::string number = std::to_string(process);
+    char link[100] = {};
+    ASSERT_GT(readlink(("/proc/" + number + "/fd/2").c_str(), link, sizeof(link) - 1), 0);
+    EXPECT_THAT(link, testing::StartsWith("pipe:"));
+    std::ifstream file("/proc/" + number + "/fdinfo/2");
+    const std::string info(std::istreambuf_iterator<char>(file), {});
+    EXPECT_THAT(info, testing::ContainsRegex("flags:\t[0-7]*1\n")) << "not for writing only";
+  }
+}
+
 TEST_F(JailFactsTest, WorkerAndBrokerLeftOurNamespaces) {
   for (const pid_t process : {worker_, broker_}) {
     for (const char* name : {"net", "pid", "mnt", "ipc", "uts", "cgroup"}) {
@@ -181,6 +210,33 @@ TEST_F(JailFactsTest, WorkerCantBeDebuggedOrDumped) {
   struct stat status;
   ASSERT_EQ(stat(("/proc/" + std::to_string(worker_) + "/maps").c_str(), &status), 0);
   EXPECT_EQ(status.st_uid, 0u);
+}
+
+// Whether a process with the broker's ids and no more capabilities may look inside it.
+bool PeerMayLookInside(pid_t broker) {
+  const auto capabilities = std::stoull(StatusField(broker, "CapPrm"), nullptr, 16);
+  const pid_t peer = fork();
+  if (peer == 0) {
+    char link[4096];
+    if (!KeepOnlyCapabilities(CapabilitySet::FromBits(capabilities)).ok()) _exit(2);
+    const std::string path = "/proc/" + std::to_string(broker) + "/exe";
+    _exit(readlink(path.c_str(), link, sizeof(link)) >= 0 ? 1 : 0);
+  }
+  int status = 0;
+  EXPECT_EQ(waitpid(peer, &status, 0), peer);
+  EXPECT_NE(WEXITSTATUS(status), 2);
+  return WEXITSTATUS(status) == 1;
+}
+
+// Each change of its ids asks the host anew how dumpable it is to be.
+TEST_F(JailFactsTest, BrokerCantBeDebuggedAfterActingForAnotherUser) {
+  if (geteuid() != 0) GTEST_SKIP() << "a plain user's broker acts for nobody else";
+  const SuidDumpableHost host;
+  if (!host.ok()) GTEST_SKIP() << "the host's fs.suid_dumpable can't be changed here";
+  fuse().set_credentials({.uid = GuestUid(1234), .gid = GuestGid(5678)});
+  ASSERT_OK(fuse().Mkdir(kRoot, "users"));
+  EXPECT_EQ(StatHost("users").st_uid, 1234u);
+  EXPECT_FALSE(PeerMayLookInside(broker_));
 }
 
 }  // namespace

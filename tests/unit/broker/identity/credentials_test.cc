@@ -14,6 +14,7 @@
 #include <initializer_list>
 #include <thread>
 
+#include "tests/suid_dumpable.h"
 #include "tests/unit/broker/filesystem_fixture.h"
 
 namespace postern {
@@ -194,6 +195,66 @@ TEST_F(CredentialsTest, FailureHalfWayIsUndone) {
     if (EnterError(own, 1234, 2345, {777}) != EPERM) return "no error\n";
     if (geteuid() != 0 || getegid() != 0 || Groups() != groups) return "left behind\n";
     return nullptr;
+  });
+}
+
+// A namespace whose maps, for users and for groups, are `map`. Only a process outside may write any
+// but the simplest.
+const char* EnterNamespaceThatMaps(const std::string& map) {
+  const std::string process = "/proc/" + std::to_string(getpid());
+  int entered[2];
+  if (pipe(entered) < 0) return "pipe\n";
+  const pid_t outside = fork();
+  if (outside == 0) {
+    char byte;
+    const bool written = read(entered[0], &byte, 1) == 1 &&
+                         WriteFile((process + "/uid_map").c_str(), map) &&
+                         WriteFile((process + "/gid_map").c_str(), map);
+    _exit(written ? 0 : 1);
+  }
+  if (unshare(CLONE_NEWUSER) < 0) return "unshare\n";
+  if (write(entered[1], "", 1) != 1) return "write\n";
+  int status = 1;
+  if (waitpid(outside, &status, 0) != outside || status != 0) return "maps\n";
+  return nullptr;
+}
+
+TEST_F(CredentialsTest, OwnIdsThatCouldNotBeHadAgainAreNotTaken) {
+#ifdef __SANITIZE_THREAD__
+  GTEST_SKIP() << "ThreadSanitizer has a thread of its own, and unshare(2) wants none";
+#endif
+  ExpectInChild([]() -> const char* {
+    if (const char* failed = EnterNamespaceThatMaps("5 100000 10")) return failed;
+    return ProcessCredentials::Capture().errno_value() == EINVAL ? nullptr : "taken\n";
+  });
+}
+
+TEST_F(CredentialsTest, OwnGroupsThatCouldNotBeHadAgainAreNotTaken) {
+#ifdef __SANITIZE_THREAD__
+  GTEST_SKIP() << "ThreadSanitizer has a thread of its own, and unshare(2) wants none";
+#endif
+  ExpectInChild([]() -> const char* {
+    const gid_t group = 777;
+    if (syscall(SYS_setgroups, 1, &group) < 0) return "setgroups\n";
+    if (const char* failed = EnterNamespaceThatMaps("0 0 10")) return failed;
+    return ProcessCredentials::Capture().errno_value() == EINVAL ? nullptr : "taken\n";
+  });
+}
+
+// Where another process can look inside, it can take what the broker has.
+TEST_F(CredentialsTest, NoSwitchMakesTheProcessDumpable) {
+  const SuidDumpableHost host;
+  if (!host.ok()) GTEST_SKIP() << "the host's fs.suid_dumpable can't be changed here";
+  ExpectInChild([]() -> const char* {
+    const ProcessCredentials own = *ProcessCredentials::Capture();
+    prctl(PR_SET_DUMPABLE, 0);
+    if (EnterError(own, 1234, 2345) != 0) return "enter\n";  // And leaves again.
+    if (prctl(PR_GET_DUMPABLE) != 0) return "dumpable after a user\n";
+    if (EnterError(own, 0, 2345) != 0) return "enter\n";
+    if (prctl(PR_GET_DUMPABLE) != 0) return "dumpable after a group\n";
+    const auto guard =
+        ScopedCredentials::Enter(own, {HostUid(1234), HostGid(2345), {}}, /*groups_known=*/true);
+    return prctl(PR_GET_DUMPABLE) == 0 ? nullptr : "dumpable as a user\n";
   });
 }
 

@@ -1,6 +1,8 @@
 // Objects that are made with a security label.
+#include <linux/xattr.h>
 #include <sys/xattr.h>
 
+#include "tests/unit/broker/acl_bytes.h"
 #include "tests/unit/broker/filesystem_fixture.h"
 #include "tests/unit/broker/requests.h"
 #include "tests/unit/broker/xattr_rules.h"
@@ -128,6 +130,44 @@ TEST_F(SecurityContextTest, ForbiddenNameMakesNothing) {
                        {config::XattrRule::TYPE_OK, Scope::kAll, "", ""}}));
   ExpectNothingMade(Directory("security.test"), EPERM);
   ExpectNothingMade(Create("security.test"), EPERM);
+}
+
+// As by SETXATTR: by either name.
+TEST_F(SecurityContextTest, AclThatWasNotNegotiatedMakesNothing) {
+  for (const char* name : {XATTR_NAME_POSIX_ACL_ACCESS, XATTR_NAME_POSIX_ACL_DEFAULT}) {
+    rpc::Request directory = Directory(name);
+    Label(*directory.mutable_make_directory(), name, AclForGroup(7));
+    ExpectNothingMade(directory, EOPNOTSUPP);
+  }
+  const auto with_acl = [](auto& message) {
+    Label(message, XATTR_NAME_POSIX_ACL_ACCESS, AclForGroup(7));
+  };
+  rpc::Request fifo = Fifo(""), plain = Plain(""), create = Create(""), temporary = Temporary("");
+  with_acl(*fifo.mutable_make_node());
+  with_acl(*plain.mutable_make_node());
+  with_acl(*create.mutable_create());
+  with_acl(*temporary.mutable_create_temporary_file());
+  for (const rpc::Request& request : {fifo, plain, create, temporary}) {
+    ExpectNothingMade(request, EOPNOTSUPP);
+  }
+}
+
+TEST_F(SecurityContextTest, AclByAMappedNameMakesNothing) {
+  Start(*MakeXattrMap({{config::XattrRule::TYPE_PREFIX, Scope::kAll, "posix_acl_", "system."},
+                       {config::XattrRule::TYPE_OK, Scope::kAll, "", ""}}));
+  rpc::Request request = Directory("");
+  Label(*request.mutable_make_directory(), "posix_acl_access", AclForGroup(7));
+  ExpectNothingMade(request, EOPNOTSUPP);
+}
+
+TEST_F(SecurityContextTest, AclIsSetWhereAclsAreServed) {
+  FilesystemOptions options;
+  options.xattr = options.posix_acl = options.security_label = true;
+  StartFilesystem(options, {.posix_acl = true});
+  rpc::Request request = Directory("");
+  Label(*request.mutable_make_directory(), XATTR_NAME_POSIX_ACL_ACCESS, AclForGroup(5));
+  EXPECT_EQ(Run(request), 0);
+  EXPECT_EQ(LabelOf("new", XATTR_NAME_POSIX_ACL_ACCESS), AclForGroup(5));
 }
 
 TEST_F(SecurityContextTest, SwitchedOffMakesNothing) {

@@ -18,6 +18,16 @@ TEST(IsMappedInsideTest, EmptyRangeMapsNobody) {
   EXPECT_FALSE(IsMappedInside(map, 0));
 }
 
+TEST(IsMappedOutsideTest, LooksAtEveryRange) {
+  const IdMapRange map[] = {{0, 1000, 1}, {1, 100000, 65535}};
+  EXPECT_TRUE(IsMappedOutside(map, 1000));
+  EXPECT_FALSE(IsMappedOutside(map, 999));
+  EXPECT_FALSE(IsMappedOutside(map, 1001));
+  EXPECT_TRUE(IsMappedOutside(map, 165534));
+  EXPECT_FALSE(IsMappedOutside(map, 165535));
+  EXPECT_FALSE(IsMappedOutside({}, 0));
+}
+
 TEST(AnybodyMayWriteTest, OneLineForTheOwnIdOnly) {
   const IdMapRange own[] = {{0, 1000, 1}};
   EXPECT_TRUE(AnybodyMayWrite(own, 1000));

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <seccomp.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -46,6 +47,25 @@ class LandlockTest : public testing::Test {
 };
 
 int ErrnoOf(int result) { return result < 0 ? errno : 0; }
+
+// As in a container whose profile doesn't know it.
+TEST(LandlockIsRefusedTest, TellsARefusalFromAbsence) {
+  EXPECT_FALSE(LandlockIsRefused());
+  const auto refused_with = [](int error) {
+    return ExitOfForked([error] {
+      scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+      if (!ForbidNewPrivileges().ok() ||
+          seccomp_rule_add(filter, SCMP_ACT_ERRNO(static_cast<uint32_t>(error)),
+                           static_cast<int>(landlock::kCreateRuleset), 0) < 0 ||
+          seccomp_load(filter) < 0) {
+        return kNotEntered;
+      }
+      return LandlockIsRefused() ? 1 : 0;
+    });
+  };
+  EXPECT_EQ(refused_with(EPERM), 1);
+  EXPECT_EQ(refused_with(ENOSYS), 0);
+}
 
 TEST_F(LandlockTest, EmptyDomainOpensNothing) {
   const std::string file = scratch_.Path("file");

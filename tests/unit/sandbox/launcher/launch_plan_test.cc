@@ -34,7 +34,6 @@ TEST(LaunchPlanTest, DefaultsAreSpelledOut) {
   EXPECT_EQ(common.sandbox(), config::SANDBOX_MODE_NAMESPACE);
   EXPECT_EQ(common.seccomp(), config::SECCOMP_ACTION_KILL);
   EXPECT_EQ(common.log_level(), static_cast<uint32_t>(LogLevel::kInfo));
-  EXPECT_FALSE(common.syslog());
   EXPECT_EQ(common.poll_us(), 50u);
   EXPECT_EQ(plan.broker.channels(), 4u);
   EXPECT_EQ(plan.broker.threads(), 6u);
@@ -50,12 +49,11 @@ TEST(LaunchPlanTest, DefaultsAreSpelledOut) {
 
 TEST(LaunchPlanTest, CommonOptionsReachBoth) {
   const LaunchPlan plan =
-      Plan({"--sandbox=chroot", "--seccomp=log", "--log-level=warn", "--syslog", "--poll-us=0"});
+      Plan({"--sandbox=chroot", "--seccomp=log", "--log-level=warn", "--poll-us=0"});
   for (const config::CommonConfig* common : {&plan.broker.common(), &plan.worker.common()}) {
     EXPECT_EQ(common->sandbox(), config::SANDBOX_MODE_CHROOT);
     EXPECT_EQ(common->seccomp(), config::SECCOMP_ACTION_LOG);
     EXPECT_EQ(common->log_level(), static_cast<uint32_t>(LogLevel::kWarn));
-    EXPECT_TRUE(common->syslog());
     EXPECT_EQ(common->poll_us(), 0u);
   }
 }
@@ -183,6 +181,21 @@ TEST(LaunchPlanTest, GivenMapReplacesTheOwnId) {
   ASSERT_THAT(plan.user_namespace->uids, SizeIs(2));
   EXPECT_EQ(plan.user_namespace->uids[1].outside, 100000u);
   EXPECT_THAT(plan.user_namespace->gids, SizeIs(1));
+}
+
+// Such a child could switch to a guest's user, and not back.
+TEST(LaunchPlanTest, MapInWhichTheChildrenHaveNoIdIsRefused) {
+  EXPECT_EQ(PlanError({"--uid-map=:5:100000:10:"}, kUser),
+            "--uid-map maps neither to 0 nor the caller's own id, 1000: posternd's processes would "
+            "have no id inside (add --uid-map=:0:1000:1:)");
+  EXPECT_THAT(PlanError({"--gid-map=:5:100000:10:"}, kUser),
+              HasSubstr("--gid-map maps neither to 0 nor the caller's own id, 1001: "));
+  // What an id that isn't mapped reads as.
+  EXPECT_THAT(PlanError({"--uid-map=:65534:100000:1:"}, kUser),
+              HasSubstr("--uid-map maps neither"));
+  EXPECT_THAT(PlanError({"--uid-map=:0:100000:0:"}, kUser), HasSubstr("--uid-map maps neither"));
+  EXPECT_EQ(PlanError({"--uid-map=:5:100000:10:", "--uid-map=:0:100010:1:"}, kUser), "accepted");
+  EXPECT_EQ(PlanError({"--uid-map=:5:100000:10:", "--uid-map=:77:990:20:"}, kUser), "accepted");
 }
 
 TEST(LaunchPlanTest, MapsAreForAPlainUsersNamespaces) {

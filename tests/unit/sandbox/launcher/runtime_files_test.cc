@@ -4,12 +4,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 
+#include "common/logging.h"
 #include "tests/unit/sandbox/scratch.h"
 
 namespace postern {
@@ -76,6 +78,33 @@ TEST_F(RuntimeFilesTest, LockEndsWithItsHolder) {
   EXPECT_TRUE(CreatePidFile(directory(), "p").ok());
 }
 
+// The holder is the sweeper of a posternd that was killed, say.
+TEST_F(RuntimeFilesTest, LockThatIsFreeSoonIsWaitedForWithALine) {
+  auto first = CreatePidFile(directory(), "p");
+  ASSERT_TRUE(first.ok());
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  const pid_t successor = fork();
+  if (successor == 0) {
+    first->lock.Reset();  // The parent's copy keeps it locked.
+    dup2(ends[1], STDERR_FILENO);
+    InitializeLogging("successor");
+    _exit(CreatePidFile(directory(), "p").ok() ? 0 : 1);
+  }
+  close(ends[1]);
+  char line[1000];
+  const ssize_t size = read(ends[0], line, sizeof(line));
+  EXPECT_THAT(std::string(line, size > 0 ? static_cast<size_t>(size) : 0),
+              HasSubstr("'p' is locked: waiting for its holder's end"));
+  RemoveIfStillThere(directory(), first->file);
+  first->lock.Reset();
+  int status = 0;
+  ASSERT_EQ(waitpid(successor, &status, 0), successor);
+  EXPECT_EQ(status, 0);
+  EXPECT_EQ(Read(scratch_.Path("p")), std::to_string(successor) + "\n");
+  close(ends[0]);
+}
+
 TEST_F(RuntimeFilesTest, PidFileIsNotWrittenThroughASymbolicLink) {
   std::ofstream(scratch_.Path("victim")) << "precious";
   ASSERT_EQ(symlink("victim", scratch_.Path("p").c_str()), 0);
@@ -85,7 +114,7 @@ TEST_F(RuntimeFilesTest, PidFileIsNotWrittenThroughASymbolicLink) {
 
 TEST_F(RuntimeFilesTest, RemovesItsOwnFile) {
   std::ofstream(scratch_.Path("f")) << "a";
-  const auto file = Identify(directory(), "f");
+  const auto file = Identify(directory(), "f", S_IFREG);
   ASSERT_TRUE(file.ok());
   RemoveIfStillThere(directory(), *file);
   EXPECT_FALSE(std::filesystem::exists(scratch_.Path("f")));
@@ -93,7 +122,7 @@ TEST_F(RuntimeFilesTest, RemovesItsOwnFile) {
 
 TEST_F(RuntimeFilesTest, LeavesAnothersFileOfTheSameName) {
   std::ofstream(scratch_.Path("f")) << "a";
-  const auto file = Identify(directory(), "f");
+  const auto file = Identify(directory(), "f", S_IFREG);
   ASSERT_TRUE(file.ok());
   // Both exist at once, so that the inodes differ.
   std::ofstream(scratch_.Path("g")) << "b";

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -47,7 +48,7 @@ class SweeperTest : public testing::Test {
   [[noreturn]] void PlayPosternd(const std::function<void()>& then) {
     FilePlace place = *OpenPlace(scratch_.Path("s"));
     const int directory = place.directory.get();
-    const RuntimeFile socket = *Identify(directory, "s");
+    const RuntimeFile socket = *Identify(directory, "s", S_IFREG);
     PidFile pid_file = *CreatePidFile(directory, "s.pid");
     const auto sweeper =
         Sweeper::Start(directory, socket, pid_file.file, config::SECCOMP_ACTION_KILL);
@@ -92,8 +93,8 @@ TEST_F(SweeperTest, TouchesNothingWhenItsOwnerEndsIt) {
   const int directory = place.directory.get();
   PidFile pid_file = *CreatePidFile(directory, "s.pid");
   {
-    const auto sweeper = Sweeper::Start(directory, *Identify(directory, "s"), pid_file.file,
-                                        config::SECCOMP_ACTION_KILL);
+    const auto sweeper = Sweeper::Start(directory, *Identify(directory, "s", S_IFREG),
+                                        pid_file.file, config::SECCOMP_ACTION_KILL);
     ASSERT_TRUE(sweeper.ok()) << sweeper.status();
   }
   EXPECT_TRUE(exists(scratch_.Path("s")));
@@ -105,7 +106,7 @@ TEST_F(SweeperTest, DoesNotKeepThePidFileLocked) {
   const FilePlace place = *OpenPlace(scratch_.Path("s"));
   const int directory = place.directory.get();
   PidFile pid_file = *CreatePidFile(directory, "s.pid");
-  const auto sweeper = Sweeper::Start(directory, *Identify(directory, "s"), pid_file.file,
+  const auto sweeper = Sweeper::Start(directory, *Identify(directory, "s", S_IFREG), pid_file.file,
                                       config::SECCOMP_ACTION_KILL);
   ASSERT_TRUE(sweeper.ok());
   pid_file.lock.Reset();

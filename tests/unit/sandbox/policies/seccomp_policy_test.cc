@@ -194,7 +194,7 @@ TEST(PolicySizeTest, EachProcessHasFewCalls) {
     const char* process;
     PolicyFunction policy;
     size_t most;
-  } sizes[] = {{"worker", &WorkerPolicy, 30},
+  } sizes[] = {{"worker", &WorkerPolicy, 31},
                {"broker", &BrokerPolicy, 65},
                {"launcher", &LauncherPolicy, 30},
                {"sweeper", &SweeperPolicy, 10}};
@@ -238,6 +238,22 @@ TEST(RuntimePolicyTest, ExecutableMemoryDies) {
     EXPECT_TRUE(IsKilled(policy, SYS_mprotect, {0, 4096, PROT_EXEC, 0, 0, 0}));
     EXPECT_TRUE(IsKilled(policy, SYS_pkey_mprotect, {0, 4096, PROT_EXEC, 0, 0, 0}));
   }
+}
+
+// sched_getcpu(3), where neither glibc nor the vDSO can tell.
+TEST(RuntimePolicyTest, ProcessorOneRunsOnMayBeAskedFor) {
+  for (const PolicyFunction policy : {&WorkerPolicy, &BrokerPolicy}) {
+    EXPECT_FALSE(IsKilled(policy, SYS_getcpu, kHarmless));
+  }
+  EXPECT_TRUE(IsKilled(&LauncherPolicy, SYS_getcpu, kHarmless));
+}
+
+TEST(BrokerPolicyTest, OfPrctlOnlyToForbidInspection) {
+  if (kSanitized) GTEST_SKIP() << "sanitizers name threads";
+  EXPECT_FALSE(IsKilled(&BrokerPolicy, SYS_prctl, {PR_SET_DUMPABLE, 0, 0, 0, 0, 0}));
+  EXPECT_TRUE(IsKilled(&BrokerPolicy, SYS_prctl, {PR_SET_DUMPABLE, 1, 0, 0, 0, 0}));
+  EXPECT_TRUE(IsKilled(&BrokerPolicy, SYS_prctl, {PR_SET_SECCOMP, 0, 0, 0, 0, 0}));
+  EXPECT_TRUE(IsKilled(&WorkerPolicy, SYS_prctl, {PR_SET_DUMPABLE, 0, 0, 0, 0, 0}));
 }
 
 TEST(RuntimePolicyTest, OnlyTheProcessItselfCanBeSignalled) {
