@@ -101,20 +101,20 @@ void AddTimes(std::vector<Check>& checks, const Target& target) {
       checks.push_back({std::string("attribute/") +
                             (last == Last::kFollow ? "utimens/" : "lutimens/") + target.name + "/" +
                             name,
-                        kNothing, [target, times = times, last](Script& s) {
+                        kNothing, [target, set = times, last](Script& s) {
                           target.make(s);
                           s.Utimens("it", {timespec{777777777, 7}, timespec{888888888, 8}}, last);
-                          s.Utimens("it", times, last);
+                          s.Utimens("it", set, last);
                           s.Times("it", last);
                         }});
     }
   }
   for (const auto& [name, times] : kNow) {
     checks.push_back({std::string("attribute/lutimens/") + target.name + "/" + name, kNothing,
-                      [target, times = times](Script& s) {
+                      [target, set = times](Script& s) {
                         target.make(s);
                         s.SetOldTimes("it");
-                        s.Utimens("it", times, Last::kNoFollow);
+                        s.Utimens("it", set, Last::kNoFollow);
                         s.ChangedTimes("it");
                       }});
   }

@@ -7,7 +7,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -50,7 +49,8 @@ class IoPool {
     std::unique_ptr<ClosingFile> file;
     uint32_t kind = 0;  // Of Kind.
   };
-  using Waiting = std::deque<Work>;
+  // The oldest first. Short, and allocates nothing once it has grown.
+  using Waiting = std::vector<Work>;
 
   static uint32_t KindOf(const FileOperation& operation);
   void Run();

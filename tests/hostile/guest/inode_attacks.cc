@@ -55,11 +55,14 @@ void NodesOfTheRemoved(AttackContext& context) {
   if (above.ok() && above->nodeid != kRootNodeId.value()) context.Fail("led elsewhere");
   (void)fuse.Forget(node, 1);
 }
+// A small number may be the canary's own: which it has depends on its inode number.
+constexpr uint64_t kMadeUpNode = uint64_t{99} << 32 | 99;
+
 void TwoNodes(AttackContext& context) {
   // Second nodes of RENAME and LINK that don't exist, or aren't directories.
   const auto canary = context.fuse().Lookup(kRootNodeId, kCanary);
   if (!canary.ok()) return context.Fail("no canary");
-  for (const uint64_t node : {uint64_t{0}, uint64_t{99}, ~uint64_t{0}, canary->nodeid}) {
+  for (const uint64_t node : {uint64_t{0}, kMadeUpNode, ~uint64_t{0}, canary->nodeid}) {
     context.ExpectRefusal(
         "a rename to nowhere",
         Request({.opcode = FUSE_RENAME}, Bytes(fuse_rename_in{.newdir = node}) + "canary\0new\0"s));
@@ -68,7 +71,7 @@ void TwoNodes(AttackContext& context) {
         Request({.opcode = FUSE_RENAME2},
                 Bytes(fuse_rename2_in{.newdir = node, .flags = ~0u}) + "canary\0new\0"s));
   }
-  for (const uint64_t node : {uint64_t{0}, uint64_t{99}, ~uint64_t{0}, uint64_t{1}}) {
+  for (const uint64_t node : {uint64_t{0}, kMadeUpNode, ~uint64_t{0}, uint64_t{1}}) {
     context.ExpectRefusal(
         "a link to nothing, or to the root",
         Request({.opcode = FUSE_LINK}, Bytes(fuse_link_in{.oldnodeid = node}) + "new\0"s));

@@ -17,7 +17,6 @@
 namespace postern {
 namespace {
 
-constexpr uint64_t kNode = 5;
 constexpr uint64_t kOpenFile = 77;
 constexpr uint64_t kFirstOpened = 1000;  // What OPEN gives: this and the following.
 constexpr uint32_t kBlock = 4096;
@@ -75,7 +74,7 @@ std::vector<Row> Rows() {
       {"LookupOfALongName", {LookupLong}, 1, "the name's buffer in the message"},
       {"Read", {Read}, 0, ""},
       {"Write", {Write}, 0, ""},
-      {"FsyncByThePool", {Fsync}, 0.07, "the pool's std::deque has chunks of 16 places"},
+      {"FsyncByThePool", {Fsync}, 0.07, "lists of requests, which grow to what there is at a time"},
       {"Forget", {Forget}, 0, ""},
       {"OpenAndRelease",
        {Open, Release},

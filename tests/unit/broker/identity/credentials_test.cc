@@ -252,8 +252,7 @@ TEST_F(CredentialsTest, NoSwitchMakesTheProcessDumpable) {
     if (prctl(PR_GET_DUMPABLE) != 0) return "dumpable after a user\n";
     if (EnterError(own, 0, 2345) != 0) return "enter\n";
     if (prctl(PR_GET_DUMPABLE) != 0) return "dumpable after a group\n";
-    const auto guard =
-        ScopedCredentials::Enter(own, {HostUid(1234), HostGid(2345), {}}, /*groups_known=*/true);
+    const auto guard = ScopedCredentials::Enter(own, {HostUid(1234), HostGid(2345), {}});
     return prctl(PR_GET_DUMPABLE) == 0 ? nullptr : "dumpable as a user\n";
   });
 }

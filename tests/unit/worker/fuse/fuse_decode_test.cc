@@ -354,7 +354,7 @@ bool EndsWithANameOrAList(uint32_t opcode) {
 }
 
 TEST_P(BrokerRequestTest, BytesBehindAStructureMeanNothing) {
-  for (const size_t more : {1, 260}) {
+  for (const size_t more : {size_t{1}, size_t{260}}) {
     FuseDecoding decoding;  // RELEASE takes its file away.
     decoding.options.xattr = true;
     FuseBytes longer = GetParam().arguments;
