@@ -6,7 +6,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <climits>
 #include <cstring>
+#include <optional>
 
 #include "common/scoped_umask.h"
 
@@ -34,14 +36,44 @@ class ScopedWorkingDirectory {
   const bool entered_;
 };
 
+bool OthersMayChange(const struct stat& directory) {
+  const bool ours = directory.st_uid == 0 || directory.st_uid == geteuid();
+  const bool sticky = (directory.st_mode & S_ISVTX) != 0;  // Others' files stay where they are.
+  return !ours || ((directory.st_mode & 022) != 0 && !sticky);
+}
+
+// The path of `directory` if nobody but root and this process's user can make it lead elsewhere.
+std::optional<std::string> SafePathOf(int directory) {
+  char target[PATH_MAX];
+  const std::string link = "/proc/self/fd/" + std::to_string(directory);
+  const ssize_t size = readlink(link.c_str(), target, sizeof(target));
+  if (size <= 0 || target[0] != '/') return std::nullopt;
+  const std::string path(target, static_cast<size_t>(size));
+  struct stat there, open;
+  if (lstat(path.c_str(), &there) < 0 || fstat(directory, &open) < 0) return std::nullopt;
+  if (there.st_dev != open.st_dev || there.st_ino != open.st_ino) return std::nullopt;
+  for (size_t end = path.size(); end != std::string::npos;
+       end = end == 0 ? std::string::npos : path.rfind('/', end - 1)) {
+    struct stat part;
+    const std::string ancestor = end == 0 ? "/" : path.substr(0, end);
+    if (lstat(ancestor.c_str(), &part) < 0 || !S_ISDIR(part.st_mode) || OthersMayChange(part)) {
+      return std::nullopt;
+    }
+  }
+  return path == "/" ? std::string() : path;
+}
+
 }  // namespace
 
 absl::StatusOr<UniqueFd> BindSocket(int directory, const std::string& name, mode_t mask) {
   const std::string failure = "Error creating the socket '" + name + "'";
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  if (name.size() >= sizeof(address.sun_path)) return ErrnoStatus(failure, ENAMETOOLONG);
-  std::memcpy(address.sun_path, name.data(), name.size());
+  const std::optional<std::string> path = SafePathOf(directory);
+  const bool whole = path && path->size() + 1 + name.size() < sizeof(address.sun_path);
+  const std::string bound = whole ? *path + "/" + name : name;
+  if (bound.size() >= sizeof(address.sun_path)) return ErrnoStatus(failure, ENAMETOOLONG);
+  std::memcpy(address.sun_path, bound.data(), bound.size());
 
   UniqueFd socket_fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!socket_fd) return ErrnoStatus(failure);
@@ -49,7 +81,7 @@ absl::StatusOr<UniqueFd> BindSocket(int directory, const std::string& name, mode
     return WithAdvice(ErrnoStatus("Error replacing '" + name + "'"),
                       "choose another --socket-path, or remove what is in its place");
   }
-  // bind(2) takes no directory's descriptor.
+  // bind(2) takes no directory's descriptor. It doesn't matter where the whole path is used.
   const ScopedWorkingDirectory there(directory);
   if (!there.entered()) return ErrnoStatus(failure);
   const ScopedUmask scoped(mask);

@@ -142,13 +142,16 @@ Row& Benchmark::FindRow(size_t workload, size_t queues, size_t depth) {
 }
 
 absl::StatusOr<std::unique_ptr<Session>> Benchmark::StartSession(
-    const Daemon& daemon, const std::vector<std::string>& options, size_t queues) const {
+    const Daemon& daemon, const std::vector<std::string>& options, size_t queues,
+    size_t position) const {
   Session::Options session{.command = daemon.command,
                            .share = share_,
                            .queues = queues,
                            .daemon_cpu = settings_.daemon_cpu,
                            .front_end_cpu = settings_.front_end_cpu,
-                           .front_end_polls = settings_.front_end_polls};
+                           .front_end_polls = settings_.front_end_polls,
+                           .crew = static_cast<size_t>(settings_.together),
+                           .position = position};
   session.command.insert(session.command.end(), options.begin(), options.end());
   return Session::Start(session);
 }
@@ -172,48 +175,60 @@ absl::Status Benchmark::RunRounds() {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<std::unique_ptr<Session>>> Benchmark::StartSessions(
-    const std::vector<std::string>& options, size_t queues) {
-  std::vector<std::unique_ptr<Session>> sessions;
-  for (const Daemon& daemon : settings_.daemons) {
-    auto session = StartSession(daemon, options, queues);
+absl::StatusOr<Benchmark::Crew> Benchmark::StartCrew(const Daemon& daemon,
+                                                     const std::vector<std::string>& options,
+                                                     size_t queues) {
+  Crew crew;
+  for (size_t position = 0; position < static_cast<size_t>(settings_.together); ++position) {
+    auto session = StartSession(daemon, options, queues, position);
     if (absl::IsUnimplemented(session.status())) {
       Note(daemon.name + " doesn't offer " + std::to_string(queues) + " request queues");
-      sessions.push_back(nullptr);
-      continue;
+      return Crew();
     }
     if (!session.ok()) return Named(daemon, session.status());
     if (auto status = LookUpMany(**session, settings_.known_inodes); !status.ok()) {
       Note(absl::StrFormat("%s can't know %d inodes: %s", daemon.name, settings_.known_inodes,
                            status.message()));
-      session->reset();
+      return Crew();
     }
-    sessions.push_back(std::move(*session));
+    crew.push_back(std::move(*session));
   }
-  return sessions;
+  return crew;
+}
+
+absl::StatusOr<std::vector<Benchmark::Crew>> Benchmark::StartCrews(
+    const std::vector<std::string>& options, size_t queues) {
+  std::vector<Crew> crews;
+  for (const Daemon& daemon : settings_.daemons) {
+    auto crew = StartCrew(daemon, options, queues);
+    if (!crew.ok()) return crew.status();
+    crews.push_back(std::move(*crew));
+  }
+  return crews;
 }
 
 absl::Status Benchmark::RunGroup(Group group, size_t queues, size_t round) {
-  auto sessions = StartSessions(workloads_[group.first].options, settings_.queues[queues]);
-  if (!sessions.ok()) return sessions.status();
+  auto crews = StartCrews(workloads_[group.first].options, settings_.queues[queues]);
+  if (!crews.ok()) return crews.status();
   for (size_t workload = group.first; workload < group.end; ++workload) {
     for (size_t depth = 0; depth < settings_.depths.size(); ++depth) {
       Row& row = FindRow(workload, queues, depth);
-      for (size_t i = 0; i < sessions->size(); ++i) {
-        const size_t daemon = (i + round) % sessions->size();
-        if ((*sessions)[daemon] == nullptr) continue;
-        auto one = bench::Run(*(*sessions)[daemon], workloads_[workload], settings_.depths[depth],
-                              std::chrono::milliseconds(settings_.milliseconds));
+      for (size_t i = 0; i < crews->size(); ++i) {
+        const size_t daemon = (i + round) % crews->size();
+        if ((*crews)[daemon].empty()) continue;
+        auto one = RunTogether((*crews)[daemon], workloads_[workload], settings_.depths[depth],
+                               std::chrono::milliseconds(settings_.milliseconds));
         if (!one.ok()) return Named(settings_.daemons[daemon], one.status());
         row.contenders[daemon].series.push_back(*one);
       }
     }
     if (auto status = RunFloor(workload, queues); !status.ok()) return status;
   }
-  for (size_t daemon = 0; daemon < sessions->size(); ++daemon) {
-    if ((*sessions)[daemon] == nullptr) continue;
-    if (auto status = (*sessions)[daemon]->Stop(); !status.ok()) {
-      return Named(settings_.daemons[daemon], status);
+  for (size_t daemon = 0; daemon < crews->size(); ++daemon) {
+    for (const auto& session : (*crews)[daemon]) {
+      if (auto status = session->Stop(); !status.ok()) {
+        return Named(settings_.daemons[daemon], status);
+      }
     }
   }
   return absl::OkStatus();

@@ -30,7 +30,7 @@ class Benchmark {
   Row& FindRow(size_t workload, size_t queues, size_t depth);
   absl::StatusOr<std::unique_ptr<Session>> StartSession(const Daemon& daemon,
                                                         const std::vector<std::string>& options,
-                                                        size_t queues) const;
+                                                        size_t queues, size_t position = 0) const;
 
   void Note(std::string text);
   struct Group {
@@ -39,9 +39,13 @@ class Benchmark {
   };
 
   absl::Status RunRounds();
-  // A fresh daemon of each kind; none where one can't serve what is asked for.
-  absl::StatusOr<std::vector<std::unique_ptr<Session>>> StartSessions(
-      const std::vector<std::string>& options, size_t queues);
+  // The sessions of one kind of daemon at a time.
+  using Crew = std::vector<std::unique_ptr<Session>>;
+  absl::StatusOr<Crew> StartCrew(const Daemon& daemon, const std::vector<std::string>& options,
+                                 size_t queues);
+  // Fresh ones of each kind; none where one can't serve what is asked for.
+  absl::StatusOr<std::vector<Crew>> StartCrews(const std::vector<std::string>& options,
+                                               size_t queues);
   // Workloads that want the same options. The daemons take turns at each of them: what else the
   // machine does hits all alike, and an idle one costs nothing.
   absl::Status RunGroup(Group group, size_t queues, size_t round);

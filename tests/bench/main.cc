@@ -61,6 +61,10 @@ void AddOptions(CLI::App& app, Settings& settings, std::vector<std::string>& dae
       ->capture_default_str();
   app.add_option("--front-end-cpu", settings.front_end_cpu, "CPU of the front end; -1: any")
       ->capture_default_str();
+  app.add_option("--together", settings.together,
+                 "So many daemons of a kind at a time, each with a front end at work: their sum")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
   app.add_option("--neighbours", settings.neighbours,
                  "Busy processes beside them, on the daemon's CPU")
       ->capture_default_str()

@@ -27,8 +27,8 @@ class QueueRunner {
     for (size_t i = 0; i < depth; ++i) {
       Lane& lane = lanes_[i].lane;
       lanes_[i].runner = this;
-      lane.index = queue * depth + i;
-      lane.lanes = session.queue_count() * depth;
+      lane.index = (session.position() * session.queue_count() + queue) * depth + i;
+      lane.lanes = session.crew() * session.queue_count() * depth;
       lane.random = lane.index + 1;
       lane.client = &session.client(queue);
       lane.share = session.share();
@@ -37,9 +37,10 @@ class QueueRunner {
 
   absl::Status Prepare() {
     latencies_.reserve(kExpectedOperations);
+    const size_t first = session_.position() * session_.queue_count() * lanes_.size();
     for (Running& running : lanes_) {
       if (workload_.bytes > 0) {
-        auto data = session_.Buffer(running.lane.index, workload_.bytes);
+        auto data = session_.Buffer(running.lane.index - first, workload_.bytes);
         if (!data.ok()) return data.status();
         running.lane.data = *data;
       }
@@ -199,6 +200,31 @@ absl::StatusOr<Measurement> Run(Session& session, const Workload& workload, size
   Measurement result = Summarize(units, std::move(latencies), took.count(), cpu);
   result.front_end_percent = busy;
   return result;
+}
+
+absl::StatusOr<Measurement> RunTogether(const std::vector<std::unique_ptr<Session>>& crew,
+                                        const Workload& workload, size_t depth,
+                                        std::chrono::milliseconds duration) {
+  if (crew.size() == 1) return Run(*crew.front(), workload, depth, duration);
+  std::vector<absl::StatusOr<Measurement>> all(crew.size());
+  std::vector<std::thread> threads;
+  for (size_t i = 0; i < crew.size(); ++i) {
+    threads.emplace_back([&, i] { all[i] = Run(*crew[i], workload, depth, duration); });
+  }
+  for (std::thread& thread : threads) thread.join();
+  Measurement sum;
+  std::vector<double> medians;
+  for (const absl::StatusOr<Measurement>& one : all) {
+    if (!one.ok()) return one.status();
+    medians.push_back(one->p50_microseconds);
+    sum.p99_microseconds = std::max(sum.p99_microseconds, one->p99_microseconds);
+    sum.per_second += one->per_second;
+    sum.cpu_microseconds += one->cpu_microseconds * one->per_second;
+    sum.front_end_percent += one->front_end_percent / static_cast<double>(crew.size());
+  }
+  sum.p50_microseconds = Median(std::move(medians));
+  sum.cpu_microseconds /= sum.per_second;
+  return sum;
 }
 
 absl::StatusOr<Measurement> RunNatively(const std::string& share, const Workload& workload,

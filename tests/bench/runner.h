@@ -5,7 +5,9 @@
 #include <absl/status/statusor.h>
 
 #include <chrono>
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "tests/bench/measurement.h"
 #include "tests/bench/session.h"
@@ -17,6 +19,12 @@ namespace postern::bench {
 // own.
 absl::StatusOr<Measurement> Run(Session& session, const Workload& workload, size_t depth,
                                 std::chrono::milliseconds duration);
+
+// The same on all of these at a time, whose rates are added: the latencies are the median of their
+// medians and the largest of their 99th percentiles. Precondition: not empty.
+absl::StatusOr<Measurement> RunTogether(const std::vector<std::unique_ptr<Session>>& crew,
+                                        const Workload& workload, size_t depth,
+                                        std::chrono::milliseconds duration);
 
 // One after the other, in this process. `share` is the directory.
 absl::StatusOr<Measurement> RunNatively(const std::string& share, const Workload& workload,

@@ -51,6 +51,8 @@ absl::Status RunOnCpu(int cpu) {
 absl::StatusOr<std::unique_ptr<Session>> Session::Start(const Options& options) {
   std::unique_ptr<Session> session(new Session);
   session->share_ = options.share;
+  session->crew_ = options.crew;
+  session->position_ = options.position;
   vmm::DaemonProcess::Options process;
   process.command = options.command;
   process.socket_path = session->directory_.Path("socket");

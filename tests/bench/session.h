@@ -30,6 +30,9 @@ class Session {
     int daemon_cpu = -1;
     int front_end_cpu = -1;
     bool front_end_polls = false;
+    // Of so many sessions that work in one directory at a time, the how manieth.
+    size_t crew = 1;
+    size_t position = 0;
   };
 
   // kUnimplemented: the daemon doesn't offer as many queues.
@@ -38,6 +41,8 @@ class Session {
   absl::Status Stop();
 
   const std::string& share() const { return share_; }
+  size_t crew() const { return crew_; }
+  size_t position() const { return position_; }
   size_t queue_count() const { return queues_.size(); }
   vmm::FuseQueue& queue(size_t index) { return *queues_[index]; }
   vmm::FuseClient& client(size_t index) { return *clients_[index]; }
@@ -54,6 +59,8 @@ class Session {
   absl::Status StartFrontEnd(const Options& options);
 
   std::string share_;
+  size_t crew_ = 1;
+  size_t position_ = 0;
   vmm::TempDirectory directory_;
   std::unique_ptr<vmm::DaemonProcess> daemon_;
   std::unique_ptr<vmm::FrontEnd> front_end_;

@@ -32,6 +32,7 @@ struct Settings {
   int milliseconds = 500;
   int daemon_cpu = 1;
   int front_end_cpu = 0;
+  int together = 1;    // Daemons of a kind at a time, each with a front end at work.
   int neighbours = 0;  // Other processes that compute, on the daemon's CPU.
   bool front_end_polls = false;
 };

@@ -60,6 +60,29 @@ TEST_F(SocketFileTest, CanBeConnectedToByItsPath) {
   EXPECT_EQ(connect(client.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
 }
 
+std::string AddressOf(int socket_fd) {
+  sockaddr_un address{};
+  socklen_t size = sizeof(address);
+  // Safe because every sockaddr begins with the family.
+  EXPECT_EQ(getsockname(socket_fd, reinterpret_cast<sockaddr*>(&address), &size), 0);
+  return address.sun_path;
+}
+
+// What an administrator looks for in the list of sockets.
+TEST_F(SocketFileTest, AddressIsTheWholePathWhereNobodyElseCanChangeIt) {
+  const auto socket_fd = BindSocket(directory(), "s", 0077);
+  ASSERT_TRUE(socket_fd.ok()) << socket_fd.status();
+  EXPECT_EQ(AddressOf(socket_fd->get()), std::filesystem::canonical(scratch_.Path("run")) / "s");
+}
+
+TEST_F(SocketFileTest, AddressIsTheNameWhereSomebodyElseCanChangeThePath) {
+  ASSERT_EQ(chmod(scratch_.Path("run").c_str(), 0777), 0);
+  const auto socket_fd = BindSocket(directory(), "s", 0077);
+  ASSERT_TRUE(socket_fd.ok()) << socket_fd.status();
+  EXPECT_EQ(AddressOf(socket_fd->get()), "s");
+  EXPECT_TRUE(exists(path()));
+}
+
 // Else whoever owns a directory on the way could have one made wherever posternd may write.
 TEST_F(SocketFileTest, IsMadeInTheDirectoryThatIsOpenWhateverItsPathMeansByNow) {
   std::filesystem::create_directory(scratch_.Path("victim"));
