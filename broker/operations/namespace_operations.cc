@@ -8,8 +8,6 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include <optional>
-
 #include "broker/identity/attributes.h"
 #include "broker/inodes/file_status.h"
 #include "broker/operations/caller.h"
@@ -187,13 +185,18 @@ ErrnoOrVoid Rename(OperationContext& context, const rpc::RenameRequest& request,
   // As the kernel, which the filter doesn't let see others.
   constexpr uint32_t kKnown = RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT;
   if ((request.flags() & ~kKnown) != 0) return Errno(EINVAL);
-  std::optional<DepartingName> departing;
-  if ((request.flags() & (RENAME_EXCHANGE | RENAME_NOREPLACE)) == 0) {
-    departing.emplace(context, new_parent, new_name);
+  const auto move = [&](uint32_t flags) {
+    return CheckSyscall(
+        renameat2(old_parent.fd(), old_name.c_str(), new_parent.fd(), new_name.c_str(), flags));
+  };
+  if ((request.flags() & (RENAME_EXCHANGE | RENAME_NOREPLACE)) != 0) return move(request.flags());
+  // Most new names are free, and then none departs. Any error but EEXIST shows again.
+  if (context.filesystem.mounts() != nullptr && move(request.flags() | RENAME_NOREPLACE).ok()) {
+    return {};
   }
-  POSTERN_RETURN_IF_ERROR(CheckSyscall(renameat2(old_parent.fd(), old_name.c_str(), new_parent.fd(),
-                                                 new_name.c_str(), request.flags())));
-  if (departing) departing->Gone();
+  DepartingName departing(context, new_parent, new_name);
+  POSTERN_RETURN_IF_ERROR(move(request.flags()));
+  departing.Gone();
   return {};
 }
 
