@@ -13,8 +13,8 @@
 namespace postern {
 
 // A socket bound to `name` in `directory` (O_PATH), whatever the path of that means by now, in
-// place of what lies there; its mode is 0777 less `mask`. Not listening yet. Its address, which ss(8)
-// and /proc/net/unix show, is the whole path, without links, where nobody but root and this
+// place of what lies there; its mode is 0777 less `mask`. Not listening yet. Its address, which
+// ss(8) and /proc/net/unix show, is the whole path, without links, where nobody but root and this
 // process's user can make that lead elsewhere, else the name alone. For a process with one thread:
 // changes its working directory for the moment.
 absl::StatusOr<UniqueFd> BindSocket(int directory, const std::string& name, mode_t mask);
