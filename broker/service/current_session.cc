@@ -18,11 +18,16 @@ ErrnoOrVoid CurrentSession::Change(const rpc::Request& request) {
     options.posix_acl = request.initialize().posix_acl();
     POSTERN_ASSIGN_OR_RETURN(next, filesystem_.StartSession(options));
   }
-  // The old session ends outside of the lock, or with the last operation in it on another thread.
-  {
-    const MutexLock lock(mutex_);
-    session_.swap(next);
+  // The old session, or `next`, ends outside of the lock, or with the last operation in it on
+  // another thread.
+  const MutexLock lock(mutex_);
+  if (next != nullptr) {
+    if (request.session() < latest_) return Errno(EIO);
+    latest_ = request.session();
+  } else if (request.session() != 0 && request.session() < latest_) {
+    return {};
   }
+  session_.swap(next);
   return {};
 }
 

@@ -150,6 +150,27 @@ TEST_F(ServiceTest, ForgetOfAnEarlierSessionIsDropped) {
   EXPECT_EQ(Ask({forget, get}, 1).at(0).reply.error(), uint32_t{EBADF});
 }
 
+// A guest may send two INITs on two queues, whose channels' messages come in any order.
+TEST_F(ServiceTest, BeginningAndEndOfAnOlderSessionChangeNothing) {
+  rpc::Request begin = Initialize();
+  begin.set_session(3);
+  ASSERT_EQ(Ask(begin).reply.error(), 0u);
+  rpc::Request get = GetAttributesOf(kRoot);
+  get.set_session(3);
+  begin.set_session(2);
+  EXPECT_EQ(Ask(begin, 1).reply.error(), uint32_t{EIO});
+  EXPECT_EQ(Ask(get).reply.error(), 0u);
+  rpc::Request end = Reset();
+  end.set_session(2);
+  EXPECT_EQ(Ask(end, 1).reply.error(), 0u);
+  EXPECT_EQ(Ask(get).reply.error(), 0u);
+  end.set_session(3);
+  EXPECT_EQ(Ask(end, 1).reply.error(), 0u);
+  EXPECT_EQ(Ask(get).reply.error(), uint32_t{EIO});
+  begin.set_session(4);
+  EXPECT_EQ(Ask(begin).reply.error(), 0u);
+}
+
 TEST_F(ServiceTest, RequestOfAnotherSessionIsEio) {
   rpc::Request begin = Initialize();
   begin.set_session(2);
