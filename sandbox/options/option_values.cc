@@ -86,6 +86,14 @@ absl::Status AddTranslation(std::string_view value, std::vector<IdTranslationRul
   return absl::OkStatus();
 }
 
+absl::Status SetOffer(std::string_view value, bool& offered, bool& may_lack) {
+  Offer offer{};
+  POSTERN_TRY(Choose(kOffers, value, offer));
+  offered = offer.offered;
+  may_lack = offer.may_lack;
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::Status SetSharedDir(std::string_view value, Options& options) {
@@ -201,19 +209,11 @@ absl::Status SetInodeFileHandles(std::string_view value, Options& options) {
 }
 
 absl::Status SetPosixAcl(std::string_view value, Options& options) {
-  Offer offer{};
-  POSTERN_TRY(Choose(kOffers, value, offer));
-  options.posix_acl = offer.offered;
-  options.posix_acl_auto = offer.may_lack;
-  return absl::OkStatus();
+  return SetOffer(value, options.posix_acl, options.posix_acl_auto);
 }
 
 absl::Status SetSecurityLabel(std::string_view value, Options& options) {
-  Offer offer{};
-  POSTERN_TRY(Choose(kOffers, value, offer));
-  options.security_label = offer.offered;
-  options.security_label_auto = offer.may_lack;
-  return absl::OkStatus();
+  return SetOffer(value, options.security_label, options.security_label_auto);
 }
 
 absl::Status SetXattrMap(std::string_view value, Options& options) {
