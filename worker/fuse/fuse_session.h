@@ -28,8 +28,7 @@ inline constexpr uint32_t kOldestFuseMinor = 27;
 // Computes the answer to `init`. For a major version above 7 it names ours and the guest has to ask
 // again (enabled flags 0). EPROTO for versions too old, and if the guest lacks what an option can't
 // do without: POSIX ACLs (three flags together) or security contexts, unless that option is "auto".
-// What it can do without is
-// warned of, once in the process's life.
+// What it can do without is warned of, once in the process's life.
 ErrnoOr<FuseNegotiation> NegotiateFuse(const fuse_init_in& init, const FuseOptions& options);
 
 // The state that the queues share. Thread-safe: a value set before the INIT reply is published is
