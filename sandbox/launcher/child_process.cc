@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -148,8 +149,10 @@ absl::StatusOr<ChildProcess> ChildProcess::Start(const Settings& settings) {
                         settings.user_namespace, settings.log};
 
   UniqueFd pidfd;
-  const ErrnoOr<pid_t> pid = Fork(
-      settings.own_namespaces ? JailNamespaces(settings.user_namespace.has_value()) : 0, &pidfd);
+  const uint64_t namespaces =
+      settings.own_namespaces ? JailNamespaces(settings.user_namespace.has_value()) : 0;
+  const uint64_t parent = settings.parent == Parent::kCallersParent ? CLONE_PARENT : 0;
+  const ErrnoOr<pid_t> pid = Fork(namespaces | parent, &pidfd);
   if (!pid.ok()) {
     if (settings.own_namespaces) return NamespaceStatus(settings.name, pid.error());
     return ErrnoStatus("can't start " + settings.name, pid.errno_value());
@@ -160,14 +163,21 @@ absl::StatusOr<ChildProcess> ChildProcess::Start(const Settings& settings) {
     LOG(ERROR) << Text(error);
     _exit(127);
   }
-  ChildProcess child(settings.name, *pid, std::move(pidfd), std::move(channels->first));
+  ChildProcess child({settings.name, *pid, std::move(pidfd), std::move(channels->first)});
   if (settings.user_namespace) POSTERN_TRY(WriteIdMaps(*pid, *settings.user_namespace));
   if (write(gate_write.get(), "", 1) != 1) return ErrnoStatus("can't start " + settings.name);
   return child;
 }
 
-ChildProcess::ChildProcess(std::string name, pid_t pid, UniqueFd pidfd, Channel control)
-    : name_(std::move(name)), pid_(pid), pidfd_(std::move(pidfd)), control_(std::move(control)) {}
+ChildProcess::ChildProcess(Parts parts)
+    : name_(std::move(parts.name)),
+      pid_(parts.pid),
+      pidfd_(std::move(parts.pidfd)),
+      control_(std::move(parts.control)) {}
+
+ChildProcess::Parts ChildProcess::TakeParts() && {
+  return {std::move(name_), pid_, std::move(pidfd_), std::move(control_)};
+}
 
 ChildProcess::~ChildProcess() {
   if (pidfd_) Kill();

@@ -29,6 +29,8 @@ struct ProcessEnd {
 // is killed.
 class ChildProcess {
  public:
+  // Whose child it becomes: who starts it, or the parent of that one, which can then wait for it.
+  enum class Parent { kCaller, kCallersParent };
   struct Settings {
     std::string name;
     std::string executable;
@@ -38,11 +40,24 @@ class ChildProcess {
     std::optional<IdMaps> user_namespace;
     // Its stderr, to which it writes its log as records (record_sink.h); -1: the caller's.
     int log = -1;
+    Parent parent = Parent::kCaller;
   };
   // Forks and executes; returns before the child has done anything. The child gets 0, 1, 2 and its
   // control channel, an almost empty environment, and ignores the signals that a whole process
   // group gets: the launcher decides. Precondition: one thread.
   static absl::StatusOr<ChildProcess> Start(const Settings& settings);
+
+  // What there is to a child, for handing it to another process.
+  struct Parts {
+    std::string name;
+    pid_t pid;
+    UniqueFd pidfd;
+    Channel control;
+  };
+  // A child of the calling process that somebody else has started.
+  explicit ChildProcess(Parts parts);
+  // The child lives on.
+  Parts TakeParts() &&;
 
   ChildProcess(ChildProcess&&) noexcept = default;
   ChildProcess& operator=(ChildProcess&&) = delete;
@@ -64,8 +79,6 @@ class ChildProcess {
   void Kill(std::chrono::milliseconds timeout = std::chrono::seconds(5));
 
  private:
-  ChildProcess(std::string name, pid_t pid, UniqueFd pidfd, Channel control);
-
   std::string name_;
   pid_t pid_;
   UniqueFd pidfd_;

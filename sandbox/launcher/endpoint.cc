@@ -95,13 +95,12 @@ Endpoint::~Endpoint() {
   if (pid_file_) RemoveIfStillThere(directory_.get(), pid_file_->file);
 }
 
-ErrnoOr<UniqueFd> Endpoint::AcceptOnly() {
+ErrnoOr<UniqueFd> Endpoint::Accept() {
   UniqueFd connection(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
   if (!connection) {
     const Errno error = Errno::Last();
     return error == Errno(ECONNABORTED) || error == Errno(EINTR) ? Errno(EAGAIN) : error;
   }
-  listener_.Reset();
   return connection;
 }
 

@@ -29,12 +29,13 @@ class Endpoint {
   // Removes what Create() made.
   ~Endpoint();
 
-  // Readable when a connection waits; -1 once one was accepted.
+  // Readable when a connection waits; -1 after StopListening().
   int fd() const { return listener_.get(); }
   // Where the destructor removes names, O_PATH; -1 if nowhere.
   int directory() const { return directory_.get(); }
-  // Takes one connection and stops listening. EAGAIN: it has gone again.
-  ErrnoOr<UniqueFd> AcceptOnly();
+  // Takes one connection. EAGAIN: it has gone again.
+  ErrnoOr<UniqueFd> Accept();
+  void StopListening() { listener_.Reset(); }
 
  private:
   Endpoint() = default;

@@ -4,29 +4,24 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <chrono>
 #include <csignal>
 #include <filesystem>
+#include <optional>
 #include <utility>
-#include <vector>
 
-#include "common/rpc/rpc_channel.h"
-#include "sandbox/jail/child.h"
 #include "sandbox/jail/landlock.h"
-#include "sandbox/launcher/child_process.h"
+#include "sandbox/launcher/children.h"
 #include "sandbox/launcher/endpoint.h"
 #include "sandbox/launcher/executables.h"
 #include "sandbox/launcher/launch_plan.h"
 #include "sandbox/launcher/launcher_jail.h"
 #include "sandbox/launcher/limits.h"
-#include "sandbox/launcher/log_relay.h"
+#include "sandbox/launcher/spawner.h"
+#include "sandbox/launcher/supervisor.h"
 #include "sandbox/options/log_options.h"
 
 namespace postern {
 namespace {
-
-// A child that has closed its control channel is about to end.
-constexpr std::chrono::seconds kDeathAfterHangUp{2};
 
 absl::StatusOr<std::string> CheckSharedDir(const std::string& path) {
   if (path.empty()) return ErrorStatus("missing '--shared-dir' or '-o source' option");
@@ -58,41 +53,6 @@ absl::StatusOr<UniqueFd> OpenSignals() {
   return fd;
 }
 
-// Descriptors, as a start message has them.
-struct ChannelEnds {
-  std::vector<UniqueFd> broker;
-  std::vector<UniqueFd> worker;
-};
-
-absl::StatusOr<ChannelEnds> MakeChannels(uint32_t count) {
-  ChannelEnds ends;
-  for (uint32_t i = 0; i < count; ++i) {
-    auto pair = RpcChannel::CreatePair();
-    if (!pair.ok()) return ErrnoStatus("making the channels", pair.errno_value());
-    RpcChannel::Append(std::move(pair->first), ends.worker);
-    RpcChannel::Append(std::move(pair->second), ends.broker);
-  }
-  return ends;
-}
-
-absl::StatusOr<WatchedChild> StartChild(ChildProcess::Settings settings) {
-  POSTERN_TRY_ASSIGN(LogRelay log, LogRelay::Create(settings.name));
-  settings.log = log.writer();
-  POSTERN_TRY_ASSIGN(ChildProcess process, ChildProcess::Start(settings));
-  log.Started(process.pid());
-  return WatchedChild{std::move(log), std::move(process)};
-}
-
-absl::Status Configure(ChildProcess& child, const google::protobuf::MessageLite& config,
-                       const std::vector<UniqueFd>& channels) {
-  std::vector<int> descriptors;
-  for (const UniqueFd& channel : channels) descriptors.push_back(channel.get());
-  const absl::Status sent = SendStart(child.control(), config, descriptors);
-  // It has failed already and said why: the supervisor finds out how it ended.
-  if (!sent.ok() && child.WaitFor(kDeathAfterHangUp)) return absl::OkStatus();
-  return sent;
-}
-
 // Once for all processes.
 void WarnOfWeakJails(config::SeccompAction action) {
   if (action == config::SECCOMP_ACTION_NONE) LOG(WARNING) << "Running without a seccomp filter";
@@ -115,26 +75,27 @@ absl::StatusOr<Outcome> Launch(const Options& options) {
   POSTERN_TRY_ASSIGN(const std::string shared_dir, CheckSharedDir(options.shared_dir));
   for (const std::string& line : DeprecationWarnings(options)) LOG(WARNING) << line;
   WarnOfWeakJails(options.seccomp);
-  POSTERN_TRY_ASSIGN(LaunchPlan plan, MakeLaunchPlan(options, {geteuid(), getegid()}));
-  plan.broker.set_shared_dir(shared_dir);
-  POSTERN_TRY_ASSIGN(const Executables executables, FindExecutables());
+  ChildrenPlan plan;
+  POSTERN_TRY_ASSIGN(plan.launch, MakeLaunchPlan(options, {geteuid(), getegid()}));
+  plan.launch.broker.set_shared_dir(shared_dir);
+  POSTERN_TRY_ASSIGN(plan.executables, FindExecutables());
   POSTERN_TRY_ASSIGN(UniqueFd signals, OpenSignals());
   POSTERN_TRY_ASSIGN(Endpoint endpoint, OpenEndpoint(options));
   POSTERN_TRY(SetDescriptorLimit(options.rlimit_nofile));
 
-  const bool namespaces = options.sandbox == config::SANDBOX_MODE_NAMESPACE;
-  POSTERN_TRY_ASSIGN(ChannelEnds channels, MakeChannels(plan.broker.channels()));
-  POSTERN_TRY_ASSIGN(WatchedChild broker, StartChild({"postern-broker", executables.broker,
-                                                      namespaces, plan.user_namespace}));
-  POSTERN_TRY_ASSIGN(WatchedChild worker, StartChild({"postern-worker", executables.worker,
-                                                      namespaces, plan.user_namespace}));
-  POSTERN_TRY(Configure(broker.process, plan.broker, channels.broker));
-  POSTERN_TRY(Configure(worker.process, plan.worker, channels.worker));
-  // Kept open here, an end would hide from each child that the other has gone.
-  channels = ChannelEnds();
+  plan.namespaces = options.sandbox == config::SANDBOX_MODE_NAMESPACE;
+  std::optional<Spawner> spawner;
+  if (options.keep_listening) {
+    POSTERN_TRY_ASSIGN(Spawner started, Spawner::Start(plan));
+    spawner.emplace(std::move(started));
+  }
+  POSTERN_TRY_ASSIGN(Children children, spawner
+                                            ? spawner->StartChildren()
+                                            : StartChildren(plan, ChildProcess::Parent::kCaller));
 
   POSTERN_TRY(SealLauncher(options.seccomp, endpoint.directory()));
-  Supervisor supervisor(std::move(broker), std::move(worker), endpoint, std::move(signals));
+  Supervisor supervisor(std::move(children), endpoint, std::move(signals),
+                        spawner ? &*spawner : nullptr);
   return supervisor.Run();
 }
 

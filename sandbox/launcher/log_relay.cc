@@ -50,6 +50,12 @@ absl::StatusOr<LogRelay> LogRelay::Create(const std::string& program) {
   return relay;
 }
 
+LogRelay LogRelay::Adopt(const std::string& program, pid_t pid, UniqueFd reader) {
+  LogRelay relay(program, std::move(reader), UniqueFd());
+  relay.pid_ = pid;
+  return relay;
+}
+
 LogRelay::LogRelay(const std::string& program, UniqueFd reader, UniqueFd writer)
     : program_(program),
       reader_(std::move(reader)),

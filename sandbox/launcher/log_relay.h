@@ -27,6 +27,8 @@ class LogRelay {
 
   // `program` is what its lines call the child.
   static absl::StatusOr<LogRelay> Create(const std::string& program);
+  // Of a child that runs, whose log somebody else has created.
+  static LogRelay Adopt(const std::string& program, pid_t pid, UniqueFd reader);
   LogRelay(LogRelay&&) noexcept = default;
   LogRelay& operator=(LogRelay&&) = delete;
   // Drains.
@@ -37,6 +39,9 @@ class LogRelay {
   int writer() const { return writer_.get(); }
   // The child has its end by now.
   void Started(pid_t pid);
+
+  // Gives its end away, for handing it to another process: nothing is read here any more.
+  UniqueFd TakeReader() { return std::move(reader_); }
 
   // Readable when there is something; -1 once nobody has the other end any more.
   int fd() const { return reader_.get(); }

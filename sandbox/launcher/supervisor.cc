@@ -43,16 +43,41 @@ constexpr Outcome kSuccess{0, 0};
 
 }  // namespace
 
-Supervisor::Supervisor(WatchedChild broker, WatchedChild worker, Endpoint& endpoint,
-                       UniqueFd signals)
-    : children_{Child{std::move(broker)}, Child{std::move(worker)}},
-      endpoint_(endpoint),
-      signals_(std::move(signals)) {}
+Supervisor::Supervisor(Children children, Endpoint& endpoint, UniqueFd signals, Spawner* spawner)
+    : endpoint_(endpoint), signals_(std::move(signals)), spawner_(spawner) {
+  Watch(std::move(children));
+}
+
+void Supervisor::Watch(Children children) {
+  children_.clear();
+  children_.push_back(Child{std::move(children.broker)});
+  children_.push_back(Child{std::move(children.worker)});
+}
 
 Outcome Supervisor::Run() {
+  while (true) {
+    const Outcome outcome = Serve();
+    EndChildren();
+    if (spawner_ == nullptr || !outcome.IsSuccess()) return outcome;
+    absl::StatusOr<Children> next = spawner_->StartChildren();
+    if (!next.ok()) {
+      LOG(ERROR) << Text(next.status());
+      return kFailure;
+    }
+    Watch(*std::move(next));
+  }
+}
+
+Outcome Supervisor::Serve() {
+  state_ = State::kStarting;
+  connection_.Reset();
   deadline_ = Clock::now() + kStartTimeout;
   std::optional<Outcome> outcome;
   while (!outcome) outcome = WaitAndHandle();
+  return *outcome;
+}
+
+void Supervisor::EndChildren() {
   // Both first: where one is stuck in a system call, the other most likely is, too.
   for (const Child& child : children_) child.process.SendKill();
   const auto deadline = Clock::now() + kKillTimeout;
@@ -60,7 +85,6 @@ Outcome Supervisor::Run() {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now());
     child.process.Kill(std::max(left, std::chrono::milliseconds(0)));
   }
-  return *outcome;
 }
 
 std::optional<Outcome> Supervisor::WaitAndHandle() {
@@ -168,12 +192,13 @@ std::optional<Outcome> Supervisor::HandleDeath(Child& child) {
 }
 
 std::optional<Outcome> Supervisor::HandleConnection() {
-  ErrnoOr<UniqueFd> connection = endpoint_.AcceptOnly();
+  ErrnoOr<UniqueFd> connection = endpoint_.Accept();
   if (!connection.ok()) {
     if (connection.error() == Errno(EAGAIN)) return std::nullopt;
     LOG(ERROR) << "Can't accept the connection: " << connection.error().Message();
     return kFailure;
   }
+  if (spawner_ == nullptr) endpoint_.StopListening();
   AdoptCgroups();
   config::ServeRequest request;
   request.set_serve(true);
@@ -217,7 +242,8 @@ Outcome Supervisor::HandleTimeout() {
 }
 
 Outcome Supervisor::FrontEndGone() {
-  LOG(INFO) << "Client disconnected, shutting down";
+  LOG(INFO) << "Client disconnected, "
+            << (spawner_ == nullptr ? "shutting down" : "making ready for the next one");
   // The end of its control channel ends a child by itself.
   for (Child& child : children_) child.process.control().TakeSocket().Reset();
   const auto deadline = Clock::now() + kEndTimeout;
@@ -230,13 +256,17 @@ Outcome Supervisor::FrontEndGone() {
 }
 
 void Supervisor::AdoptCgroups() {
+  const auto adopt = [](pid_t pid, const std::string& name) {
+    const absl::Status moved = MoveIntoOwnCgroups(pid);
+    if (!moved.ok()) {
+      LOG(WARNING) << "Can't move " << name << " into posternd's control group: " << Text(moved);
+    }
+    return moved.ok();
+  };
   for (const Child& child : children_) {
-    const absl::Status moved = MoveIntoOwnCgroups(child.process.pid());
-    if (moved.ok()) continue;
-    LOG(WARNING) << "Can't move " << child.process.name()
-                 << " into posternd's control group: " << Text(moved);
-    return;
+    if (!adopt(child.process.pid(), child.process.name())) return;
   }
+  if (spawner_ != nullptr) adopt(spawner_->pid(), "postern-spawner");
 }
 
 }  // namespace postern

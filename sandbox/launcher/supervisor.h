@@ -2,15 +2,15 @@
 #ifndef POSTERN_SANDBOX_LAUNCHER_SUPERVISOR_H_
 #define POSTERN_SANDBOX_LAUNCHER_SUPERVISOR_H_
 
-#include <array>
 #include <chrono>
 #include <optional>
+#include <vector>
 
 #include "common/unique_fd.h"
 #include "proto/config.pb.h"
-#include "sandbox/launcher/child_process.h"
+#include "sandbox/launcher/children.h"
 #include "sandbox/launcher/endpoint.h"
-#include "sandbox/launcher/log_relay.h"
+#include "sandbox/launcher/spawner.h"
 
 namespace postern {
 
@@ -18,12 +18,8 @@ namespace postern {
 struct Outcome {
   int status = 1;
   int signal = 0;  // Not 0: by this signal's default action.
-};
 
-// A child and its log, which is read to its end when the child is gone.
-struct WatchedChild {
-  LogRelay log;
-  ChildProcess process;
+  bool IsSuccess() const { return status == 0 && signal == 0; }
 };
 
 // Waits until both children are ready, then for the front end, then for whatever ends the service.
@@ -32,11 +28,12 @@ struct WatchedChild {
 // is stuck in a dead filesystem nor one that was taken over outlives its virtual machine.
 class Supervisor {
  public:
-  // `signals` is a signalfd of SIGTERM, SIGHUP and SIGINT. Precondition: both children have their
-  // configuration.
-  Supervisor(WatchedChild broker, WatchedChild worker, Endpoint& endpoint, UniqueFd signals);
+  // `signals` is a signalfd of SIGTERM, SIGHUP and SIGINT. `spawner`, if not null, makes new
+  // children when the front end has disconnected, for the next one: nothing of one virtual machine
+  // reaches another. Precondition: both children have their configuration.
+  Supervisor(Children children, Endpoint& endpoint, UniqueFd signals, Spawner* spawner);
 
-  // Returns when both children are gone.
+  // Returns when both children are gone, and there are to be no others.
   Outcome Run();
 
  private:
@@ -46,6 +43,11 @@ class Supervisor {
     bool ready = false;
     bool control_open = true;
   };
+
+  // From the start of the children to what ends their service.
+  Outcome Serve();
+  void Watch(Children children);
+  void EndChildren();
 
   // Each returns the outcome if there is one.
   std::optional<Outcome> WaitAndHandle();
@@ -61,9 +63,10 @@ class Supervisor {
   bool IsWorker(const Child& child) const { return &child == &children_[1]; }
   void AdoptCgroups();
 
-  std::array<Child, 2> children_;  // Broker, worker.
+  std::vector<Child> children_;  // Broker, worker.
   Endpoint& endpoint_;
   const UniqueFd signals_;
+  Spawner* const spawner_;
   State state_ = State::kStarting;
   // While serving, until the front end hangs up. Never read from: no byte of the front end's comes
   // to the launcher.

@@ -15,6 +15,9 @@ constexpr OptionRow kOptions[] = {
     {"--socket", "PATH", "The same [deprecated: use --socket-path]", nullptr, &SetSocket},
     {"--fd", "FD", "Inherited listening vhost-user socket", "It must not be connected yet.",
      &SetFd},
+    {"--keep-listening", nullptr, "Wait for the next front end when one disconnects",
+     "With a new worker and a new broker: nothing of one virtual machine reaches the next.",
+     &SetFlag<&Options::keep_listening>},
     {"--socket-group", "GROUP", "Group that may connect to the socket", nullptr, &SetSocketGroup},
     {"--tag", "TAG", "Tag by which the guest mounts, where the device carries it (1-36 bytes)",
      "Offers the front end the device's configuration space. QEMU has a tag of its own and "

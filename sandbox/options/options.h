@@ -35,6 +35,8 @@ struct Options {
   LogLevel log_level = LogLevel::kInfo;
   bool debug = false;  // Wins over log_level.
   bool syslog = false;
+  // When the front end disconnects, wait for the next one instead of ending.
+  bool keep_listening = false;
 
   uint32_t thread_pool_size = 0;  // 0: one per channel.
   // 1 to kMaxRequestQueues; unset: one per processor.

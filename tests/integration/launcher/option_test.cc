@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -20,6 +21,7 @@ namespace {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::IsEmpty;
 using testing::Not;
 using testing::SizeIs;
 using vmm::StatusField;
@@ -239,6 +241,28 @@ TEST_F(PlainUserOptionTest, ModcapsAreIgnoredOutsideOfRoot) {
   StartAsPlainUser({"--modcaps=nonsense"});
   if (IsSkipped()) return;
   EXPECT_TRUE(HasLogged(kReadyLine)) << daemon().Output();
+}
+
+TEST_F(PlainUserOptionTest, ServesOneFrontEndAfterAnotherInUserNamespaces) {
+  StartAsPlainUser({"--uid-map=:0:" + std::to_string(kPlainUid) + ":1:",
+                    "--gid-map=:0:" + std::to_string(kPlainGid) + ":1:",
+                    "--inode-file-handles=never", "--keep-listening"});
+  if (IsSkipped()) return;
+  ASSERT_TRUE(HasLogged(kReadyLine)) << daemon().Output();
+  const pid_t worker = ProcessNamed("postern-worker");
+  Connect().Reset();
+  ASSERT_TRUE(HasLogged("making ready for the next one")) << daemon().Output();
+  const UniqueFd next = Connect();
+  const auto lines = [this] {
+    const std::string output = daemon().Output();
+    size_t count = 0;
+    for (size_t at = 0; (at = output.find(kReadyLine, at)) != std::string::npos; ++at) ++count;
+    return count;
+  };
+  while (lines() < 2 && !daemon().WaitForExit(std::chrono::milliseconds(10))) {
+  }
+  EXPECT_NE(ProcessNamed("postern-worker"), worker);
+  EXPECT_THAT(LogLines("error"), IsEmpty());
 }
 
 TEST_F(PlainUserOptionTest, MapOfAForeignIdIsRefused) {
