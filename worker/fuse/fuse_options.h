@@ -39,6 +39,8 @@ struct FuseOptions {
   size_t io_threads = 0;
   // How long a queue's thread looks for work before it sleeps, at the most.
   std::chrono::microseconds poll_budget{0};
+  // How long a ring that is to stop waits for what doesn't move data in the guest's memory.
+  std::chrono::milliseconds stop_patience{5000};
 };
 
 FuseOptions MakeFuseOptions(const config::WorkerConfig& config);

@@ -12,6 +12,16 @@ namespace {
 constexpr int kRequestsPerPass = 64;
 constexpr uint64_t kBytesPerPass = 256 * 1024;
 
+// The most requests of a queue that may be under way for nobody.
+constexpr size_t kMostAnsweredAhead = 1024;
+
+// Whether the kernel, or the broker's next part, may read or write the guest's memory for it.
+bool MovesData(const PendingRequest& request) {
+  if (request.operation->route != FuseRoute::kFile || request.file.at_broker) return false;
+  return request.file.kind == FileOperation::Kind::kRead ||
+         request.file.kind == FileOperation::Kind::kWrite;
+}
+
 }  // namespace
 
 FuseQueue::FuseQueue(FuseShared& shared, RpcChannel channel, const EventFd& wake)
@@ -64,7 +74,7 @@ ErrnoOrVoid FuseQueue::HandleReplies(Virtqueue* virtqueue, BrokerLink::Replies r
     }
     if (backlog_.TakeReply(reply)) continue;
     PendingRequest* const request = requests_.Find(reply.id());
-    if (request == nullptr || virtqueue == nullptr) return Errno(EBADMSG);
+    if (request == nullptr || (virtqueue == nullptr && !request->answered)) return Errno(EBADMSG);
     if (!ReplyHandler::AwaitsBroker(*request)) return Errno(EBADMSG);
     ReplyHandler::Descriptor descriptor;
     if (ReplyHandler::CarriesDescriptor(reply, *request)) {
@@ -76,7 +86,12 @@ ErrnoOrVoid FuseQueue::HandleReplies(Virtqueue* virtqueue, BrokerLink::Replies r
         return Errno(EBADMSG);
       }
     }
-    reply_handler_.Handle(*virtqueue, *request, reply, std::move(descriptor));
+    if (request->answered) {
+      reply_handler_.Discard(*request, reply);
+      requests_.Return(*request);
+    } else {
+      reply_handler_.Handle(*virtqueue, *request, reply, std::move(descriptor));
+    }
   }
   if (next_descriptor != received.descriptors.size()) return Errno(EBADMSG);
   return {};
@@ -85,10 +100,12 @@ ErrnoOrVoid FuseQueue::HandleReplies(Virtqueue* virtqueue, BrokerLink::Replies r
 void FuseQueue::TakeCompletions(Virtqueue* virtqueue) {
   const std::span<PendingRequest* const> completed = completions_.Take();
   progress_ += completed.size();
-  // A request in the pool keeps its ring from being given back, so there is a virtqueue if there is
-  // a completion.
+  // Unless it is answered, a request in the pool keeps its ring from being given back, so there is
+  // a virtqueue.
   for (PendingRequest* request : completed) {
-    if (MayUseReservedRoom(request->file, request->header.uid)) {
+    if (request->answered) {
+      requests_.Return(*request);
+    } else if (MayUseReservedRoom(request->file, request->header.uid)) {
       backlog_.AskForNextPart(*request);
     } else {
       replies_.EndWithFileResult(*virtqueue, *request);
@@ -102,6 +119,16 @@ ErrnoOrVoid FuseQueue::Flush() {
     POSTERN_RETURN_IF_ERROR(link_.Flush());
     if (link_.blocked() || backlog_.empty()) return {};
   }
+}
+
+void FuseQueue::AnswerAhead(Virtqueue& virtqueue) {
+  requests_.ForEachUnanswered([&](PendingRequest& request) {
+    if (MovesData(request) || requests_.answered() >= kMostAnsweredAhead) return;
+    // One whose next part waits for room in the batch is at nobody's.
+    const bool begun = !backlog_.DropPart(request);
+    replies_.AnswerAhead(virtqueue, request, Errno(EINTR));
+    if (!begun) requests_.Return(request);
+  });
 }
 
 void FuseQueue::EndSession() {

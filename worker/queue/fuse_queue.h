@@ -46,6 +46,12 @@ class FuseQueue {
   // Sends what was gathered for the broker.
   ErrnoOrVoid Flush();
 
+  // The ring is to be given back, and waits for a disk or a server: answers EINTR to all requests
+  // but those that move data in the guest's memory. They go on, unseen: what they open and count is
+  // taken back, what they change is changed, as when a signal interrupts a call. A guest can't
+  // gather them without end: beyond so many they are waited for.
+  void AnswerAhead(Virtqueue& virtqueue);
+
   // Asks the broker to end the session; session_ended() tells when it has answered.
   void EndSession();
   bool session_ended() const { return !ending_session_; }

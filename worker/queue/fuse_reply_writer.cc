@@ -50,14 +50,28 @@ void FuseReplyWriter::EndWithFileResult(Virtqueue& virtqueue, PendingRequest& re
   if (!EndWithPayload(virtqueue, request)) EndWithError(virtqueue, request, Errno(EIO));
 }
 
-void FuseReplyWriter::EndWithError(Virtqueue& virtqueue, PendingRequest& request, Errno error) {
+uint32_t FuseReplyWriter::WriteError(PendingRequest& request, Errno error) {
   // FORGET and its like have no answer, and a chain without room for a header can't take one.
   const bool replies = request.operation == nullptr || request.operation->replies();
-  const bool written = replies && WriteHeader(request, error.value(), 0);
-  End(virtqueue, request, written ? sizeof(fuse_out_header) : 0);
+  return replies && WriteHeader(request, error.value(), 0) ? sizeof(fuse_out_header) : 0;
+}
+
+void FuseReplyWriter::EndWithError(Virtqueue& virtqueue, PendingRequest& request, Errno error) {
+  End(virtqueue, request, WriteError(request, error));
+}
+
+void FuseReplyWriter::AnswerAhead(Virtqueue& virtqueue, PendingRequest& request, Errno error) {
+  Complete(virtqueue, request, WriteError(request, error));
+  requests_.MarkAnswered(request);
 }
 
 void FuseReplyWriter::End(Virtqueue& virtqueue, PendingRequest& request, uint32_t written) {
+  Complete(virtqueue, request, written);
+  requests_.Return(request);
+}
+
+void FuseReplyWriter::Complete(Virtqueue& virtqueue, const PendingRequest& request,
+                               uint32_t written) {
   virtqueue.Push(request.chain.head(), written);
   const bool now = notifications_.Completed();
   if (notify_ == nullptr || !now) {
@@ -65,7 +79,6 @@ void FuseReplyWriter::End(Virtqueue& virtqueue, PendingRequest& request, uint32_
   } else if (virtqueue.Publish()) {
     notify_();
   }
-  requests_.Return(request);
 }
 
 }  // namespace postern

@@ -41,9 +41,15 @@ class FuseReplyWriter {
   void EndWithoutReply(Virtqueue& virtqueue, PendingRequest& request) {
     End(virtqueue, request, 0);
   }
+  // The guest has its answer, and the request goes on being pending for whoever works on it.
+  void AnswerAhead(Virtqueue& virtqueue, PendingRequest& request, Errno error);
 
  private:
   void End(Virtqueue& virtqueue, PendingRequest& request, uint32_t written);
+  // What the guest sees of that.
+  void Complete(Virtqueue& virtqueue, const PendingRequest& request, uint32_t written);
+  // Returns how many bytes were written.
+  static uint32_t WriteError(PendingRequest& request, Errno error);
 
   PendingRequests& requests_;
   std::function<void()> notify_;

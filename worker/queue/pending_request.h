@@ -32,6 +32,8 @@ struct PendingRequest {
   FileOperation file;                    // FuseRoute::kFile
   FuseNegotiation negotiation;           // FuseRoute::kInitialize
   CompletionBox* completions = nullptr;  // Where the pool puts it.
+  // The guest has its answer and its memory back; what is still done for it comes to nobody.
+  bool answered = false;
   uint32_t slot = 0;
   uint32_t sequence = 0;
 
@@ -66,11 +68,29 @@ class PendingRequests {
   }
 
   void Return(PendingRequest& request) {
+    if (request.answered) --answered_;
+    request.answered = false;
     request.operation = nullptr;
     request.file.file.reset();
     request.file.target.reset();
     request.notes = {};
     free_.push_back(&request);
+  }
+
+  // It is answered, and not Return()ed before all that was begun for it has ended.
+  void MarkAnswered(PendingRequest& request) {
+    request.answered = true;
+    ++answered_;
+  }
+  // How many are.
+  size_t answered() const { return answered_; }
+
+  // Calls `visit` for each that is under way and not answered.
+  template <typename Visit>
+  void ForEachUnanswered(Visit visit) const {
+    for (const auto& request : all_) {
+      if (request->operation != nullptr && !request->answered) visit(*request);
+    }
   }
 
   // The request under way that `id` names, or null.
@@ -85,6 +105,7 @@ class PendingRequests {
   CompletionBox* const completions_;
   std::vector<std::unique_ptr<PendingRequest>> all_;
   std::vector<PendingRequest*> free_;
+  size_t answered_ = 0;
 };
 
 }  // namespace postern

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdlib>
@@ -53,6 +54,7 @@ UniqueFd MakeNonBlocking(UniqueFd fd) {
 
 QueueThread::QueueThread(FuseShared& shared, RpcChannel channel, EventFd wake, std::string name)
     : wake_(std::move(wake)),
+      stop_patience_(shared.options.stop_patience),
       fuse_(shared, std::move(channel), wake_),
       peer_waiting_(shared.options.poll_budget),
       name_(std::move(name)),
@@ -117,6 +119,8 @@ bool QueueThread::BeginCommand() {
       break;
     case Action::kStop:
       draining_ = true;
+      patience_end_ = std::chrono::steady_clock::now() + stop_patience_;
+      impatient_ = false;
       break;
     case Action::kEnable:
     case Action::kDisable:
@@ -148,6 +152,7 @@ bool QueueThread::BeginCommand() {
 
 void QueueThread::EndCommand() {
   if (!current_) return;
+  if (draining_ && !drained()) DrainFurther();
   if (draining_ && !drained()) return;
   if (current_->action == Action::kEndSession && !fuse_.session_ended()) return;
   draining_ = false;
@@ -213,6 +218,21 @@ void QueueThread::ReportBroken() {
   Notify(error_);
 }
 
+void QueueThread::DrainFurther() {
+  impatient_ = impatient_ || std::chrono::steady_clock::now() >= patience_end_;
+  if (!impatient_) return;
+  fuse_.AnswerAhead(*ring_.virtqueue);
+  PublishUsed();
+}
+
+int QueueThread::WaitTime(bool ring_wanted) const {
+  if (ring_wanted && !ring_.kick) return kPollMilliseconds;
+  if (!draining_ || impatient_) return -1;
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(patience_end_ -
+                                                                 std::chrono::steady_clock::now());
+  return static_cast<int>(std::max<int64_t>(left.count(), 0));
+}
+
 void QueueThread::Wait() {
   const bool ring_wanted = serving() && !fuse_.link().blocked();
   if (ring_wanted && ring_.virtqueue->EnableNotification()) return;
@@ -227,8 +247,7 @@ void QueueThread::Wait() {
       {fuse_.link().fd(), channel_events, 0},
       {ring_wanted && !kick_ended_ ? ring_.kick.get() : -1, POLLIN, 0},
   }};
-  const int timeout = ring_wanted && !ring_.kick ? kPollMilliseconds : -1;
-  if (poll(watched.data(), watched.size(), timeout) < 0 && errno != EINTR) {
+  if (poll(watched.data(), watched.size(), WaitTime(ring_wanted)) < 0 && errno != EINTR) {
     LOG(FATAL) << "poll: " << Errno::Last().Message();
   }
   if (watched[0].revents != 0) wake_.Drain();

@@ -2,6 +2,7 @@
 #ifndef POSTERN_WORKER_QUEUE_QUEUE_THREAD_H_
 #define POSTERN_WORKER_QUEUE_QUEUE_THREAD_H_
 
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
@@ -60,6 +61,10 @@ class QueueThread : public DeviceQueue {
   void TakeReplies();
   void PublishUsed();
   void ReportBroken();
+  // The ring is to be given back, and isn't drained().
+  void DrainFurther();
+  // How long poll(2) may wait; milliseconds, -1: until something happens.
+  int WaitTime(bool ring_wanted) const;
   // Sleeps until there is something to do.
   void Wait();
   // Takes what poll() found at the kick descriptor.
@@ -67,12 +72,16 @@ class QueueThread : public DeviceQueue {
 
   // The thread's own.
   const EventFd wake_;
+  const std::chrono::milliseconds stop_patience_;
   FuseQueue fuse_;
   PeerWaiting peer_waiting_;
   const std::string name_;
   Ring ring_;
   bool enabled_ = false;
   bool draining_ = false;  // kStop is under way.
+  // While draining_: until when all is waited for, and whether that is over.
+  std::chrono::steady_clock::time_point patience_end_;
+  bool impatient_ = false;
   bool broken_reported_ = false;
   bool kick_ended_ = false;        // Nobody can kick any more.
   bool channel_readable_ = false;  // When last waited for.

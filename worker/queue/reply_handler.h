@@ -39,6 +39,10 @@ class ReplyHandler {
   // `reply` is to `request`. Precondition: AwaitsBroker(request).
   void Handle(Virtqueue& virtqueue, PendingRequest& request, const rpc::Reply& reply,
               Descriptor descriptor);
+  // The same for one whose guest has its answer: takes back what the broker did.
+  void Discard(const PendingRequest& request, const rpc::Reply& reply) {
+    if (request.operation->route == FuseRoute::kBroker && reply.error() == 0) Undo(request, reply);
+  }
 
  private:
   // Begins the session, or encodes the reply, into `payload`.

@@ -23,6 +23,8 @@ class RequestBacklog {
 
   // Asks for the next part of `request`'s file operation: now, if there is room.
   void AskForNextPart(PendingRequest& request);
+  // If that has found no room yet: it isn't asked any more. Whether it was so.
+  bool DropPart(PendingRequest& request) { return std::erase(parts_, &request) != 0; }
   // The forgets of that session that wait: a decoder adds to them, however many they are.
   rpc::Request& Forgets(uint64_t session);
   // Gives back an open file or directory; `release` has no id yet.

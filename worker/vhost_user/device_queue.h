@@ -27,8 +27,9 @@ class DeviceQueue {
   // enabled too. Precondition: stopped.
   virtual void Start(Ring ring) = 0;
   // Stops: fetches nothing more, waits until all that was fetched is in the used ring, and gives
-  // the ring back. From then on neither guest memory nor the call descriptor is touched. Null
-  // `virtqueue` if it wasn't started.
+  // the ring back. What takes longer than some seconds and moves no data in guest memory is
+  // answered before it is done. From then on neither guest memory nor the call descriptor is
+  // touched. Null `virtqueue` if it wasn't started.
   virtual Ring Stop() = 0;
   // Flips the other bit; returns at once. A disabled queue fetches nothing more, and answers what
   // it has fetched.

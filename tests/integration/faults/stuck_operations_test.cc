@@ -1,9 +1,13 @@
 // Operations that a filesystem doesn't answer: what else goes on, and how the daemon ends.
 #include <signal.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <deque>
+#include <future>
 
 #include "tests/integration/faults/faults_fixture.h"
+#include "tests/vmm/process_info.h"
 
 namespace postern {
 namespace {
@@ -41,6 +45,15 @@ class StuckOperationsTest : public FaultsFixture {
     ASSERT_OK_AND_ASSIGN(const fuse_entry_out entry, fuse().Lookup(parent, name));
     ASSERT_OK_AND_ASSIGN(const fuse_open_out opened, fuse().Open(NodeOf(entry), flags));
     file = {NodeOf(entry), HandleOf(opened)};
+  }
+  // How many descriptors of regular files the process holds.
+  size_t OpenFilesOf(std::string_view name) {
+    const auto descriptors = vmm::OpenDescriptors(daemon().ProcessNamed(name));
+    EXPECT_TRUE(descriptors.ok());
+    return static_cast<size_t>(std::ranges::count_if(*descriptors, [](const std::string& target) {
+      return target.starts_with('/') && !target.starts_with("/dev/") &&
+             !target.starts_with("/memfd:");
+    }));
   }
   // Of everything that the guest can do beside the stuck filesystem.
   void ExpectServed(size_t queue) {
@@ -187,6 +200,63 @@ TEST_F(StuckOperationsTest, FrontEndsMessagesWaitForNoRequest) {
   scripted().Release();
   EXPECT_EQ(sync.Error(), 0);
   EXPECT_EQ(lookup.Error(), 0);
+}
+
+// GET_VRING_BASE, for which a VMM's main loop waits as well.
+TEST_F(StuckOperationsTest, RingStopsInterruptingWhatIsStuck) {
+  ASSERT_NO_FATAL_FAILURE(StartWith({}));
+  OpenedFile file;
+  ASSERT_NO_FATAL_FAILURE(OpenFile(slow_, "a", O_RDWR, file));
+  OpenedFile other;
+  ASSERT_NO_FATAL_FAILURE(OpenFile(slow_, "n1", O_RDWR, other));
+  scripted().Hold(FUSE_FSYNC, "a");
+  scripted().Hold(FUSE_LOOKUP, "n0");
+  scripted().Hold(FUSE_OPEN, "n1");
+  AsyncRequest sync(fuse_queue(1));
+  sync.Send(
+      [&](FuseRequest& request) { vmm::EncodeFsync(request, file.node, file.handle, false); });
+  AsyncRequest lookup(fuse_queue(1));
+  lookup.Send([&](FuseRequest& request) { vmm::EncodeLookup(request, slow_, "n0"); });
+  AsyncRequest open(fuse_queue(1));
+  open.Send([&](FuseRequest& request) { vmm::EncodeOpen(request, other.node, O_RDONLY, 0); });
+  ASSERT_TRUE(scripted().WaitForHeld(3));
+  const size_t descriptors = OpenFilesOf("postern-worker");
+
+  ASSERT_TRUE(front_end().StopQueue(1).ok());
+  EXPECT_EQ(sync.Error(), EINTR);
+  EXPECT_EQ(lookup.Error(), EINTR);
+  EXPECT_EQ(open.Error(), EINTR);
+  ASSERT_TRUE(front_end().StartQueue(1).ok());
+  ExpectServed(1);
+
+  scripted().Release();
+  ExpectServed(1);
+  // Behind the late answers, which leave nothing open.
+  ASSERT_NO_FATAL_FAILURE(OpenFile(slow_, "n0", O_RDWR, other));
+  EXPECT_OK(fuse().Release(other.node, other.handle));
+  EXPECT_OK(fuse().Fsync(file.node, file.handle));
+  for (int i = 0; i < 1000 && OpenFilesOf("postern-worker") != descriptors; ++i) usleep(10'000);
+  EXPECT_EQ(OpenFilesOf("postern-worker"), descriptors);
+}
+
+TEST_F(StuckOperationsTest, RingThatStopsWaitsForWhatMovesTheGuestsData) {
+  ASSERT_NO_FATAL_FAILURE(StartWith({}));
+  OpenedFile file;
+  ASSERT_NO_FATAL_FAILURE(OpenFile(slow_, "a", O_RDWR, file));
+  scripted().Hold(FUSE_READ, "a");
+  const GuestBuffer data = fuse().buffer();
+  AsyncRequest read(fuse_queue(1));
+  read.Send([&](FuseRequest& request) {
+    vmm::EncodeRead(request, file.node, file.handle, 512 * 1024, data);
+  });
+  ASSERT_TRUE(scripted().WaitForHeld(1));
+  auto stopped = std::async(std::launch::async, [this] { return front_end().StopQueue(1).ok(); });
+  // Can't fail by being slow: it isn't allowed to return however long this is. Longer than what
+  // isn't about data is waited for.
+  EXPECT_EQ(stopped.wait_for(std::chrono::milliseconds(5500)), std::future_status::timeout);
+  scripted().Release();
+  EXPECT_TRUE(stopped.get());
+  EXPECT_EQ(read.Error(), 0);
 }
 
 // One operation on an open file of the stuck filesystem.

@@ -76,6 +76,76 @@ TEST_F(QueueThreadStopTest, StopWaitsForWhatThePoolHasNotFinished) {
   }
 }
 
+// ---- what takes too long ----
+
+// Has no patience at all.
+class ImpatientStopTest : public QueueThreadFixture {
+ protected:
+  void SetUp() override {
+    shared_.options.stop_patience = std::chrono::milliseconds(0);
+    QueueThreadFixture::SetUp();
+  }
+  int32_t AnsweredError() {
+    const auto answer = guest_->TakeAnswer();
+    EXPECT_TRUE(answer.has_value());
+    return answer ? answer->header.error : 0;
+  }
+};
+
+TEST_F(ImpatientStopTest, WhatTheBrokerHasNotAnsweredIsInterruptedAndTakenBack) {
+  StartAndEnable();
+  SendLookup();
+  const rpc::Request held = broker_->TakeOne();
+  DeviceQueue::Ring ring = thread_->Stop();
+  ASSERT_NE(ring.virtqueue, nullptr);
+  EXPECT_EQ(ring.virtqueue->in_flight(), 0u);
+  EXPECT_EQ(AnsweredError(), -EINTR);
+  EXPECT_TRUE(call_->Drain());
+
+  Answer(held);  // With no ring.
+  const rpc::Request forget = broker_->TakeOne();
+  ASSERT_EQ(forget.forget().items_size(), 1);
+  EXPECT_EQ(forget.forget().items(0).count(), 1u);
+  // The next ones are served as ever.
+  thread_->SetCall(Duplicate(call_->fd()));
+  thread_->Start(std::move(ring));
+  SendLookup();
+  Answer(broker_->TakeOne());
+  EXPECT_EQ(WaitForAnswer().written, 144u);
+}
+
+TEST_F(ImpatientStopTest, LateAnswersMeetARingThatRunsAgain) {
+  StartAndEnable();
+  SendLookup();
+  const rpc::Request held = broker_->TakeOne();
+  DeviceQueue::Ring ring = thread_->Stop();
+  EXPECT_EQ(AnsweredError(), -EINTR);
+  thread_->Start(std::move(ring));
+  Answer(held);
+  EXPECT_EQ(broker_->TakeOne().forget().items_size(), 1);
+  EXPECT_FALSE(guest_->TakeAnswer().has_value());
+}
+
+TEST_F(ImpatientStopTest, GuestCannotGatherThemWithoutEnd) {
+  StartAndEnable();
+  std::vector<rpc::Request> held;
+  for (int i = 0; i < 1024; ++i) {
+    SendLookup();
+    held.push_back(broker_->TakeOne());
+    DeviceQueue::Ring ring = thread_->Stop();
+    ASSERT_EQ(AnsweredError(), -EINTR);
+    thread_->Start(std::move(ring));
+  }
+  SendLookup();
+  const rpc::Request one_more = broker_->TakeOne();
+  auto stopped = std::async(std::launch::async, [&] { return thread_->Stop(); });
+  // Can't fail by being slow, as above.
+  EXPECT_EQ(stopped.wait_for(std::chrono::milliseconds(50)), std::future_status::timeout);
+  Answer(one_more);
+  EXPECT_NE(stopped.get().virtqueue, nullptr);
+  EXPECT_EQ(AnsweredError(), 0);
+}
+
 TEST_F(QueueThreadStopTest, StoppedRingIsLeftAlone) {
   StartAndEnable();
   ServeOne();
