@@ -43,10 +43,14 @@ int EndEarly(const EarlyExit& exit) {
     std::fputs(exit.text.c_str(), stdout);
     return 0;
   }
-  const bool error = exit.text.starts_with(kErrorWord);
-  WriteToStderr(error ? LogLine({kProgram, PidOutside(), ""}, google::GLOG_ERROR,
-                                exit.text.substr(kErrorWord.size()))
-                      : exit.text);
+  if (!exit.text.starts_with(kErrorWord)) {
+    WriteToStderr(exit.text);
+    return exit.status;
+  }
+  const bool journal = LineHeadForStderr() == LineHead::kPriority;
+  WriteToStderr((journal ? PriorityHead(google::GLOG_ERROR) : "") +
+                LogLine({kProgram, PidOutside(), ""}, google::GLOG_ERROR,
+                        exit.text.substr(kErrorWord.size())));
   return exit.status;
 }
 
@@ -73,7 +77,7 @@ int Main(const std::vector<std::string>& arguments) {
   ConfigureLogging({.level = options.log_level,
                     .target = options.syslog ? LogTarget::kSyslog : LogTarget::kStderr,
                     .share = ShareForLog(options.tag, options.shared_dir),
-                    .with_time = !StderrIsTheJournal()});
+                    .head = LineHeadForStderr()});
   for (const std::string& part : log.ignored) {
     LOG(WARNING) << "RUST_LOG: '" << part << "' is no log level and is ignored";
   }

@@ -20,6 +20,7 @@
 #include "sandbox/launcher/launcher_jail.h"
 #include "sandbox/launcher/limits.h"
 #include "sandbox/launcher/log_relay.h"
+#include "sandbox/launcher/service_manager.h"
 #include "sandbox/options/log_options.h"
 
 namespace postern {
@@ -112,6 +113,7 @@ absl::StatusOr<Endpoint> OpenEndpoint(const Options& options) {
 }  // namespace
 
 absl::StatusOr<Outcome> Launch(const Options& options) {
+  ServiceManager manager = ServiceManager::FromEnvironment();
   POSTERN_TRY_ASSIGN(const std::string shared_dir, CheckSharedDir(options.shared_dir));
   for (const std::string& line : DeprecationWarnings(options)) LOG(WARNING) << line;
   WarnOfWeakJails(options.seccomp);
@@ -134,7 +136,8 @@ absl::StatusOr<Outcome> Launch(const Options& options) {
   channels = ChannelEnds();
 
   POSTERN_TRY(SealLauncher(options.seccomp, endpoint.directory()));
-  Supervisor supervisor(std::move(broker), std::move(worker), endpoint, std::move(signals));
+  Supervisor supervisor(std::move(broker), std::move(worker), endpoint, std::move(signals),
+                        std::move(manager));
   return supervisor.Run();
 }
 

@@ -44,15 +44,17 @@ constexpr Outcome kSuccess{0, 0};
 }  // namespace
 
 Supervisor::Supervisor(WatchedChild broker, WatchedChild worker, Endpoint& endpoint,
-                       UniqueFd signals)
+                       UniqueFd signals, ServiceManager manager)
     : children_{Child{std::move(broker)}, Child{std::move(worker)}},
       endpoint_(endpoint),
-      signals_(std::move(signals)) {}
+      signals_(std::move(signals)),
+      manager_(std::move(manager)) {}
 
 Outcome Supervisor::Run() {
   deadline_ = Clock::now() + kStartTimeout;
   std::optional<Outcome> outcome;
   while (!outcome) outcome = WaitAndHandle();
+  SayEnding("Ending after an error, which the log tells");
   // Both first: where one is stuck in a system call, the other most likely is, too.
   for (const Child& child : children_) child.process.SendKill();
   const auto deadline = Clock::now() + kKillTimeout;
@@ -113,6 +115,7 @@ std::optional<Outcome> Supervisor::HandleSignal() {
   if (read(signals_.get(), &info, sizeof(info)) != sizeof(info)) return std::nullopt;
   const int signal = static_cast<int>(info.ssi_signo);
   LOG(INFO) << "Ending on " << SignalName(signal);
+  SayEnding(std::string("Ending on ") + SignalName(signal));
   return signal == SIGINT ? Outcome{1, SIGINT} : kFailure;
 }
 
@@ -140,6 +143,7 @@ std::optional<Outcome> Supervisor::HandleState(Child& child, config::ChildStatus
     state_ = State::kWaiting;
     deadline_.reset();
     LOG(INFO) << "Waiting for vhost-user socket connection...";
+    manager_.Ready("Waiting for a front end to connect");
     return std::nullopt;
   }
   if (state == config::ChildStatus::STATE_FRONT_END_GONE && IsWorker(child) &&
@@ -188,6 +192,7 @@ std::optional<Outcome> Supervisor::HandleConnection() {
   state_ = State::kServing;
   connection_ = *std::move(connection);
   LOG(INFO) << "Client connected, servicing requests";
+  manager_.Status("Serving a front end");
   return std::nullopt;
 }
 
@@ -218,6 +223,7 @@ Outcome Supervisor::HandleTimeout() {
 
 Outcome Supervisor::FrontEndGone() {
   LOG(INFO) << "Client disconnected, shutting down";
+  SayEnding("Ending: the front end has disconnected");
   // The end of its control channel ends a child by itself.
   for (Child& child : children_) child.process.control().TakeSocket().Reset();
   const auto deadline = Clock::now() + kEndTimeout;
@@ -227,6 +233,10 @@ Outcome Supervisor::FrontEndGone() {
     child.process.Reap();
   }
   return kSuccess;
+}
+
+void Supervisor::SayEnding(const std::string& why) {
+  if (!std::exchange(said_ending_, true)) manager_.Stopping(why);
 }
 
 void Supervisor::AdoptCgroups() {

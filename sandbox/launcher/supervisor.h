@@ -5,12 +5,14 @@
 #include <array>
 #include <chrono>
 #include <optional>
+#include <string>
 
 #include "common/unique_fd.h"
 #include "proto/config.pb.h"
 #include "sandbox/launcher/child_process.h"
 #include "sandbox/launcher/endpoint.h"
 #include "sandbox/launcher/log_relay.h"
+#include "sandbox/launcher/service_manager.h"
 
 namespace postern {
 
@@ -32,9 +34,10 @@ struct WatchedChild {
 // is stuck in a dead filesystem nor one that was taken over outlives its virtual machine.
 class Supervisor {
  public:
-  // `signals` is a signalfd of SIGTERM, SIGHUP and SIGINT. Precondition: both children have their
-  // configuration.
-  Supervisor(WatchedChild broker, WatchedChild worker, Endpoint& endpoint, UniqueFd signals);
+  // `signals` is a signalfd of SIGTERM, SIGHUP and SIGINT. `manager` is told of each state.
+  // Precondition: both children have their configuration.
+  Supervisor(WatchedChild broker, WatchedChild worker, Endpoint& endpoint, UniqueFd signals,
+             ServiceManager manager);
 
   // Returns when both children are gone.
   Outcome Run();
@@ -57,6 +60,8 @@ class Supervisor {
   void HandleHangUp();
   Outcome HandleTimeout();
   Outcome FrontEndGone();
+  // To the service manager: the first reason counts.
+  void SayEnding(const std::string& why);
 
   bool IsWorker(const Child& child) const { return &child == &children_[1]; }
   void AdoptCgroups();
@@ -64,6 +69,8 @@ class Supervisor {
   std::array<Child, 2> children_;  // Broker, worker.
   Endpoint& endpoint_;
   const UniqueFd signals_;
+  const ServiceManager manager_;
+  bool said_ending_ = false;
   State state_ = State::kStarting;
   // While serving, until the front end hangs up. Never read from: no byte of the front end's comes
   // to the launcher.
