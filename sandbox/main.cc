@@ -63,10 +63,10 @@ void DieBy(int signal) {
   sigprocmask(SIG_UNBLOCK, &signals, nullptr);
 }
 
-int Main(const std::vector<std::string>& arguments) {
+int Main(std::string_view called, const std::vector<std::string>& arguments) {
   if (!OpenStandardDescriptors()) return 1;
   InitializeLogging(kProgram);
-  const auto parsed = ParseOptions(arguments);
+  const auto parsed = ParseOptions(arguments, called);
   if (const auto* exit = std::get_if<EarlyExit>(&parsed)) return EndEarly(*exit);
   Options options = std::get<Options>(parsed);
   const LogChoice log = ChooseLogLevel(options, std::getenv("RUST_LOG"));
@@ -94,4 +94,7 @@ int Main(const std::vector<std::string>& arguments) {
 }  // namespace
 }  // namespace postern
 
-int main(int argc, char** argv) { return postern::Main({argv + 1, argv + argc}); }
+// Whoever calls it with no name at all gets the usage.
+int main(int argc, char** argv) {
+  return argc == 0 ? postern::Main("", {}) : postern::Main(argv[0], {argv + 1, argv + argc});
+}

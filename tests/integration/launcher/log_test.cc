@@ -135,7 +135,7 @@ TEST_F(LogTest, PrioritiesStandInsteadOfTheTimeInTheJournal) {
   CreateFile(share() + "/fail-at-start");
   StartRaw(
       {"--shared-dir", share(), "--socket-path", socket_path(), "--tag=vm1", "--log-level=debug"},
-      {"sh", "-c", started, "sh"});
+      {"/bin/sh", "-c", started, "sh"});
   EXPECT_EQ(daemon().WaitForExit(), 1);
   const std::regex form("<([0-9])>[a-z-]+\\[\\d+\\] vm1: (error: )?.*");
   std::istringstream text(daemon().Output());
@@ -153,7 +153,7 @@ TEST_F(LogTest, PrioritiesStandInsteadOfTheTimeInTheJournal) {
 TEST_F(LogTest, UsageErrorHasItsPriorityInTheJournal) {
   const std::string started =
       "JOURNAL_STREAM=$(stat -L -c %d:%i /dev/fd/2); export JOURNAL_STREAM; exec \"$@\"";
-  StartRaw({"--no-such-option"}, {"sh", "-c", started, "sh"});
+  StartRaw({"--no-such-option"}, {"/bin/sh", "-c", started, "sh"});
   EXPECT_EQ(daemon().WaitForExit(), 2);
   EXPECT_THAT(daemon().Output(), StartsWith("<3>posternd["));
 }
