@@ -19,6 +19,7 @@ endif()
 set(CPACK_PACKAGE_NAME postern)
 set(CPACK_PACKAGE_VENDOR postern)
 set(CPACK_PACKAGE_DIRECTORY "${CMAKE_SOURCE_DIR}/build/packages")
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "")  # Each package has its own.
 set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
 set(CPACK_STRIP_FILES ON)
 set(CPACK_VERBATIM_VARIABLES ON)
@@ -37,11 +38,11 @@ set(CPACK_DEBIAN_PACKAGE_SECTION admin)
 
 set(CPACK_DEBIAN_POSTERN_PACKAGE_NAME postern)
 set(CPACK_DEBIAN_POSTERN_DESCRIPTION "virtio-fs daemon that keeps a guest away from its rights
- postern shares a directory of the host with a virtual machine, over
- vhost-user, and takes the options of virtiofsd. The process that reads what
- the guest wrote has no right at all; the one that has rights on the shared
- directory reads nothing of the guest's, and takes what it is asked for an
- attacker's words.")
+postern shares a directory of the host with a virtual machine, over
+vhost-user, and takes the options of virtiofsd. The process that reads what
+the guest wrote has no right at all; the one that has rights on the shared
+directory reads nothing of the guest's, and takes what it is asked for an
+attacker's words.")
 set(CPACK_DEBIAN_POSTERN_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_POSTERN_PACKAGE_DEPENDS "systemd | systemd-standalone-sysusers | systemd-sysusers, uidmap")
 set(CPACK_DEBIAN_POSTERN_PACKAGE_SUGGESTS "qemu-system-x86, libvirt-daemon-system")
@@ -50,8 +51,8 @@ set(CPACK_DEBIAN_POSTERN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
 set(CPACK_DEBIAN_VIRTIOFSD_PACKAGE_NAME postern-virtiofsd)
 set(CPACK_DEBIAN_VIRTIOFSD_PACKAGE_ARCHITECTURE all)
 set(CPACK_DEBIAN_VIRTIOFSD_DESCRIPTION "postern under the name of virtiofsd
- Programs that start virtiofsd by its name and place get postern's posternd
- with this package, which takes the place of the package virtiofsd.")
+Programs that start virtiofsd by its name and place get postern's posternd
+with this package, which takes the place of the package virtiofsd.")
 set(CPACK_DEBIAN_VIRTIOFSD_PACKAGE_DEPENDS postern)
 set(CPACK_DEBIAN_VIRTIOFSD_PACKAGE_CONFLICTS virtiofsd)
 set(CPACK_DEBIAN_VIRTIOFSD_PACKAGE_REPLACES virtiofsd)

@@ -29,8 +29,8 @@ list(APPEND CPACK_COMPONENTS_ALL selinux)
 set(CPACK_DEBIAN_SELINUX_PACKAGE_NAME postern-selinux)
 set(CPACK_DEBIAN_SELINUX_PACKAGE_ARCHITECTURE all)
 set(CPACK_DEBIAN_SELINUX_DESCRIPTION "SELinux policy module for postern
- A domain for each of postern's processes, and types for its programs and for
- shared directories.")
+A domain for each of postern's processes, and types for its programs and for
+shared directories.")
 set(CPACK_DEBIAN_SELINUX_PACKAGE_DEPENDS "policycoreutils, selinux-policy-default | selinux-policy-mls")
 set(CPACK_DEBIAN_SELINUX_PACKAGE_ENHANCES postern)
 set(CPACK_DEBIAN_SELINUX_PACKAGE_CONTROL_EXTRA
