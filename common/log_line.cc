@@ -3,6 +3,7 @@
 #include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_format.h>
+#include <syslog.h>
 #include <unistd.h>
 
 namespace postern {
@@ -22,6 +23,23 @@ absl::string_view SeverityWord(google::LogSeverity severity) {
 }
 
 }  // namespace
+
+int SyslogPriority(google::LogSeverity severity) {
+  switch (severity) {
+    case google::GLOG_INFO:
+      return LOG_INFO;
+    case google::GLOG_WARNING:
+      return LOG_WARNING;
+    case google::GLOG_ERROR:
+      return LOG_ERR;
+    default:
+      return LOG_CRIT;
+  }
+}
+
+std::string PriorityHead(google::LogSeverity severity) {
+  return absl::StrCat("<", SyslogPriority(severity), ">");
+}
 
 pid_t PidOutside() {
   char link[32] = {};

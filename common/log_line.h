@@ -15,6 +15,16 @@ namespace postern {
 // /proc, until the jail is closed, what whoever started the process sees.
 pid_t PidOutside();
 
+// The severity as syslog and the journal number it: LOG_INFO and the like.
+int SyslogPriority(google::LogSeverity severity);
+
+// "<3>": what the journal takes from the beginning of a line (sd-daemon(3)).
+std::string PriorityHead(google::LogSeverity severity);
+
+// What stands before a line: the time for people, the priority for the journal, which notes the
+// time itself.
+enum class LineHead { kNone, kTime, kPriority };
+
 struct LogOrigin {
   std::string program;
   pid_t pid = 0;      // PidOutside()

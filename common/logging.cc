@@ -126,7 +126,7 @@ void InitializeLogging(const char* program) {
   Destination& destination = TheDestination();
   destination.origin = {program, PidOutside(), ""};
   auto* const lines =
-      new StderrSink(destination.origin, !StderrIsTheJournal(), /*with_source=*/false);
+      new StderrSink(destination.origin, LineHeadForStderr(), /*with_source=*/false);
   GoTo(lines, lines);
 }
 
@@ -135,7 +135,7 @@ void ConfigureLogging(const LogSettings& settings) {
   LogOrigin& origin = TheDestination().origin;
   origin.share = settings.share;
   const bool with_source = FLAGS_v > 0;
-  auto* const lines = new StderrSink(origin, settings.with_time, with_source);
+  auto* const lines = new StderrSink(origin, settings.head, with_source);
   GoTo(lines, lines);
   if (settings.target != LogTarget::kSyslog) return;
   if (auto syslog = ConnectToSyslog(origin, with_source)) {

@@ -11,6 +11,8 @@
 #include <string>
 #include <string_view>
 
+#include "common/log_line.h"
+
 namespace postern {
 
 // virtiofsd's levels. kDebug and kTrace are glog's VLOG(1) and VLOG(2).
@@ -33,8 +35,8 @@ void InitializeLogging(const char* program);
 struct LogSettings {
   LogLevel level = LogLevel::kInfo;  // From kDebug on, lines end with their place in the source.
   LogTarget target = LogTarget::kStderr;
-  std::string share;      // What is shared, as ShareForLog() has it.
-  bool with_time = true;  // On stderr.
+  std::string share;                // What is shared, as ShareForLog() has it.
+  LineHead head = LineHead::kTime;  // On stderr.
 };
 // Once, after InitializeLogging() and under the same conditions.
 void ConfigureLogging(const LogSettings& settings);

@@ -7,27 +7,15 @@
 #include <cerrno>
 
 #include "common/line_sink.h"
+#include "common/log_line.h"
 
 namespace postern {
 namespace {
 
 constexpr size_t kHeadBytes = 3;
 
-struct SeverityDigit {
-  google::LogSeverity severity;
-  char digit;
-};
-constexpr SeverityDigit kDigits[] = {{google::GLOG_INFO, '6'},
-                                     {google::GLOG_WARNING, '4'},
-                                     {google::GLOG_ERROR, '3'},
-                                     {google::GLOG_FATAL, '2'}};
-
-char DigitOf(google::LogSeverity severity) {
-  for (const SeverityDigit& row : kDigits) {
-    if (row.severity == severity) return row.digit;
-  }
-  return '3';
-}
+constexpr google::LogSeverity kSeverities[] = {google::GLOG_INFO, google::GLOG_WARNING,
+                                               google::GLOG_ERROR, google::GLOG_FATAL};
 
 // False if there is no room for it. Any other failure is nobody's to hear of.
 bool WriteRecord(const std::string& record) {
@@ -43,14 +31,13 @@ bool WriteRecord(const std::string& record) {
 std::string LogRecord(google::LogSeverity severity, std::string_view text) {
   // POSIX: so much is written to a pipe in one piece, or not at all.
   text = text.substr(0, PIPE_BUF - kHeadBytes - 1);
-  return absl::StrCat("<", std::string(1, DigitOf(severity)), ">",
-                      absl::string_view(text.data(), text.size()), "\n");
+  return absl::StrCat(PriorityHead(severity), absl::string_view(text.data(), text.size()), "\n");
 }
 
 ParsedRecord ParseLogRecord(std::string_view line) {
   if (line.size() >= kHeadBytes && line[0] == '<' && line[2] == '>') {
-    for (const SeverityDigit& row : kDigits) {
-      if (row.digit == line[1]) return {row.severity, line.substr(kHeadBytes)};
+    for (const google::LogSeverity severity : kSeverities) {
+      if (line[1] - '0' == SyslogPriority(severity)) return {severity, line.substr(kHeadBytes)};
     }
   }
   return {google::GLOG_ERROR, line};

@@ -8,9 +8,26 @@
 
 #include <cstdint>
 #include <cstdlib>
+#include <string>
 #include <utility>
 
 namespace postern {
+namespace {
+
+std::string HeadText(LineHead head, google::LogSeverity severity, const LogMoment& moment) {
+  switch (head) {
+    case LineHead::kTime:
+      return LogTime(moment.time, moment.milliseconds) + " ";
+    case LineHead::kPriority:
+      return PriorityHead(severity);
+    case LineHead::kNone:
+      break;
+  }
+  return "";
+}
+
+}  // namespace
+
 bool IsJournalStream(const char* variable, dev_t device, ino_t inode) {
   if (variable == nullptr) return false;
   const std::pair<absl::string_view, absl::string_view> parts =
@@ -22,10 +39,11 @@ bool IsJournalStream(const char* variable, dev_t device, ino_t inode) {
          journals_inode == inode;
 }
 
-bool StderrIsTheJournal() {
+LineHead LineHeadForStderr() {
   struct stat status;
-  return fstat(STDERR_FILENO, &status) == 0 &&
-         IsJournalStream(std::getenv("JOURNAL_STREAM"), status.st_dev, status.st_ino);
+  const bool journal = fstat(STDERR_FILENO, &status) == 0 &&
+                       IsJournalStream(std::getenv("JOURNAL_STREAM"), status.st_dev, status.st_ino);
+  return journal ? LineHead::kPriority : LineHead::kTime;
 }
 
 void WriteToStderr(std::string_view line) {
@@ -34,8 +52,8 @@ void WriteToStderr(std::string_view line) {
 
 void StderrSink::Write(const LogOrigin& origin, google::LogSeverity severity,
                        const LogMoment& moment, std::string_view text) {
-  WriteToStderr(absl::StrCat(with_time_ ? LogTime(moment.time, moment.milliseconds) + " " : "",
-                             LogLine(origin, severity, text), "\n"));
+  WriteToStderr(
+      absl::StrCat(HeadText(head_, severity, moment), LogLine(origin, severity, text), "\n"));
 }
 
 }  // namespace postern

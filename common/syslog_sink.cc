@@ -13,19 +13,6 @@
 namespace postern {
 namespace {
 
-int Priority(google::LogSeverity severity) {
-  switch (severity) {
-    case google::GLOG_INFO:
-      return LOG_INFO;
-    case google::GLOG_WARNING:
-      return LOG_WARNING;
-    case google::GLOG_ERROR:
-      return LOG_ERR;
-    default:
-      return LOG_CRIT;
-  }
-}
-
 bool SendDatagram(int socket, std::string_view text) {
   iovec data{const_cast<char*>(text.data()), text.size()};  // sendmsg doesn't write to it.
   msghdr message{};
@@ -47,10 +34,10 @@ std::string SyslogLine(google::LogSeverity severity, const std::tm& time,
   constexpr char kMonths[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
   const std::string_view month =
       std::string_view(kMonths).substr(static_cast<size_t>(time.tm_mon % 12) * 3, 3);
-  return absl::StrFormat("<%d>%s %2d %02d:%02d:%02d %s[%d]: %s", LOG_USER | Priority(severity),
-                         absl::string_view(month.data(), month.size()), time.tm_mday, time.tm_hour,
-                         time.tm_min, time.tm_sec, identity, pid,
-                         absl::string_view(text.data(), text.size()));
+  return absl::StrFormat(
+      "<%d>%s %2d %02d:%02d:%02d %s[%d]: %s", LOG_USER | SyslogPriority(severity),
+      absl::string_view(month.data(), month.size()), time.tm_mday, time.tm_hour, time.tm_min,
+      time.tm_sec, identity, pid, absl::string_view(text.data(), text.size()));
 }
 
 ErrnoOr<std::unique_ptr<SyslogSink>> SyslogSink::Connect(const std::string& socket_path,

@@ -43,10 +43,14 @@ int EndEarly(const EarlyExit& exit) {
     std::fputs(exit.text.c_str(), stdout);
     return 0;
   }
-  const bool error = exit.text.starts_with(kErrorWord);
-  WriteToStderr(error ? LogLine({kProgram, PidOutside(), ""}, google::GLOG_ERROR,
-                                exit.text.substr(kErrorWord.size()))
-                      : exit.text);
+  if (!exit.text.starts_with(kErrorWord)) {
+    WriteToStderr(exit.text);
+    return exit.status;
+  }
+  const bool journal = LineHeadForStderr() == LineHead::kPriority;
+  WriteToStderr((journal ? PriorityHead(google::GLOG_ERROR) : "") +
+                LogLine({kProgram, PidOutside(), ""}, google::GLOG_ERROR,
+                        exit.text.substr(kErrorWord.size())));
   return exit.status;
 }
 
@@ -59,10 +63,10 @@ void DieBy(int signal) {
   sigprocmask(SIG_UNBLOCK, &signals, nullptr);
 }
 
-int Main(const std::vector<std::string>& arguments) {
+int Main(std::string_view called, const std::vector<std::string>& arguments) {
   if (!OpenStandardDescriptors()) return 1;
   InitializeLogging(kProgram);
-  const auto parsed = ParseOptions(arguments);
+  const auto parsed = ParseOptions(arguments, called);
   if (const auto* exit = std::get_if<EarlyExit>(&parsed)) return EndEarly(*exit);
   Options options = std::get<Options>(parsed);
   const LogChoice log = ChooseLogLevel(options, std::getenv("RUST_LOG"));
@@ -73,7 +77,7 @@ int Main(const std::vector<std::string>& arguments) {
   ConfigureLogging({.level = options.log_level,
                     .target = options.syslog ? LogTarget::kSyslog : LogTarget::kStderr,
                     .share = ShareForLog(options.tag, options.shared_dir),
-                    .with_time = !StderrIsTheJournal()});
+                    .head = LineHeadForStderr()});
   for (const std::string& part : log.ignored) {
     LOG(WARNING) << "RUST_LOG: '" << part << "' is no log level and is ignored";
   }
@@ -90,4 +94,7 @@ int Main(const std::vector<std::string>& arguments) {
 }  // namespace
 }  // namespace postern
 
-int main(int argc, char** argv) { return postern::Main({argv + 1, argv + argc}); }
+// Whoever calls it with no name at all gets the usage.
+int main(int argc, char** argv) {
+  return argc == 0 ? postern::Main("", {}) : postern::Main(argv[0], {argv + 1, argv + argc});
+}

@@ -16,6 +16,7 @@
 #include "sandbox/launcher/launch_plan.h"
 #include "sandbox/launcher/launcher_jail.h"
 #include "sandbox/launcher/limits.h"
+#include "sandbox/launcher/service_manager.h"
 #include "sandbox/launcher/spawner.h"
 #include "sandbox/launcher/supervisor.h"
 #include "sandbox/options/log_options.h"
@@ -72,6 +73,7 @@ absl::StatusOr<Endpoint> OpenEndpoint(const Options& options) {
 }  // namespace
 
 absl::StatusOr<Outcome> Launch(const Options& options) {
+  ServiceManager manager = ServiceManager::FromEnvironment();
   POSTERN_TRY_ASSIGN(const std::string shared_dir, CheckSharedDir(options.shared_dir));
   for (const std::string& line : DeprecationWarnings(options)) LOG(WARNING) << line;
   WarnOfWeakJails(options.seccomp);
@@ -95,7 +97,7 @@ absl::StatusOr<Outcome> Launch(const Options& options) {
 
   POSTERN_TRY(SealLauncher(options.seccomp, endpoint.directory()));
   Supervisor supervisor(std::move(children), endpoint, std::move(signals),
-                        spawner ? &*spawner : nullptr);
+                        spawner ? &*spawner : nullptr, std::move(manager));
   return supervisor.Run();
 }
 

@@ -43,8 +43,12 @@ constexpr Outcome kSuccess{0, 0};
 
 }  // namespace
 
-Supervisor::Supervisor(Children children, Endpoint& endpoint, UniqueFd signals, Spawner* spawner)
-    : endpoint_(endpoint), signals_(std::move(signals)), spawner_(spawner) {
+Supervisor::Supervisor(Children children, Endpoint& endpoint, UniqueFd signals, Spawner* spawner,
+                       ServiceManager manager)
+    : endpoint_(endpoint),
+      signals_(std::move(signals)),
+      spawner_(spawner),
+      manager_(std::move(manager)) {
   Watch(std::move(children));
 }
 
@@ -57,8 +61,10 @@ void Supervisor::Watch(Children children) {
 Outcome Supervisor::Run() {
   while (true) {
     const Outcome outcome = Serve();
+    const bool ends = spawner_ == nullptr || !outcome.IsSuccess();
+    if (ends) SayEnding("Ending after an error, which the log tells");
     EndChildren();
-    if (spawner_ == nullptr || !outcome.IsSuccess()) return outcome;
+    if (ends) return outcome;
     absl::StatusOr<Children> next = spawner_->StartChildren();
     if (!next.ok()) {
       LOG(ERROR) << Text(next.status());
@@ -137,6 +143,7 @@ std::optional<Outcome> Supervisor::HandleSignal() {
   if (read(signals_.get(), &info, sizeof(info)) != sizeof(info)) return std::nullopt;
   const int signal = static_cast<int>(info.ssi_signo);
   LOG(INFO) << "Ending on " << SignalName(signal);
+  SayEnding(std::string("Ending on ") + SignalName(signal));
   return signal == SIGINT ? Outcome{1, SIGINT} : kFailure;
 }
 
@@ -164,6 +171,7 @@ std::optional<Outcome> Supervisor::HandleState(Child& child, config::ChildStatus
     state_ = State::kWaiting;
     deadline_.reset();
     LOG(INFO) << "Waiting for vhost-user socket connection...";
+    manager_.Ready("Waiting for a front end to connect");
     return std::nullopt;
   }
   if (state == config::ChildStatus::STATE_FRONT_END_GONE && IsWorker(child) &&
@@ -213,6 +221,7 @@ std::optional<Outcome> Supervisor::HandleConnection() {
   state_ = State::kServing;
   connection_ = *std::move(connection);
   LOG(INFO) << "Client connected, servicing requests";
+  manager_.Status("Serving a front end");
   return std::nullopt;
 }
 
@@ -244,6 +253,7 @@ Outcome Supervisor::HandleTimeout() {
 Outcome Supervisor::FrontEndGone() {
   LOG(INFO) << "Client disconnected, "
             << (spawner_ == nullptr ? "shutting down" : "making ready for the next one");
+  if (spawner_ == nullptr) SayEnding("Ending: the front end has disconnected");
   // The end of its control channel ends a child by itself.
   for (Child& child : children_) child.process.control().TakeSocket().Reset();
   const auto deadline = Clock::now() + kEndTimeout;
@@ -253,6 +263,10 @@ Outcome Supervisor::FrontEndGone() {
     child.process.Reap();
   }
   return kSuccess;
+}
+
+void Supervisor::SayEnding(const std::string& why) {
+  if (!std::exchange(said_ending_, true)) manager_.Stopping(why);
 }
 
 void Supervisor::AdoptCgroups() {

@@ -4,12 +4,14 @@
 
 #include <chrono>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "common/unique_fd.h"
 #include "proto/config.pb.h"
 #include "sandbox/launcher/children.h"
 #include "sandbox/launcher/endpoint.h"
+#include "sandbox/launcher/service_manager.h"
 #include "sandbox/launcher/spawner.h"
 
 namespace postern {
@@ -30,8 +32,10 @@ class Supervisor {
  public:
   // `signals` is a signalfd of SIGTERM, SIGHUP and SIGINT. `spawner`, if not null, makes new
   // children when the front end has disconnected, for the next one: nothing of one virtual machine
-  // reaches another. Precondition: both children have their configuration.
-  Supervisor(Children children, Endpoint& endpoint, UniqueFd signals, Spawner* spawner);
+  // reaches another. `manager` is told of each state. Precondition: both children have their
+  // configuration.
+  Supervisor(Children children, Endpoint& endpoint, UniqueFd signals, Spawner* spawner,
+             ServiceManager manager);
 
   // Returns when both children are gone, and there are to be no others.
   Outcome Run();
@@ -59,6 +63,8 @@ class Supervisor {
   void HandleHangUp();
   Outcome HandleTimeout();
   Outcome FrontEndGone();
+  // To the service manager: the first reason counts.
+  void SayEnding(const std::string& why);
 
   bool IsWorker(const Child& child) const { return &child == &children_[1]; }
   void AdoptCgroups();
@@ -67,6 +73,8 @@ class Supervisor {
   Endpoint& endpoint_;
   const UniqueFd signals_;
   Spawner* const spawner_;
+  const ServiceManager manager_;
+  bool said_ending_ = false;
   State state_ = State::kStarting;
   // While serving, until the front end hangs up. Never read from: no byte of the front end's comes
   // to the launcher.

@@ -40,8 +40,17 @@ EarlyExit UsageError(const std::string& message) {
 
 using Given = std::set<std::string, std::less<>>;
 
-std::optional<EarlyExit> SetAll(const std::vector<std::string>& arguments, Options& options,
-                                Given& given) {
+// "virtiofsd 1.14.0" is what callers compare with.
+std::string VersionText(std::string_view called) {
+  std::string own = "posternd ";
+  own.append(kVersion);
+  if (called.substr(called.rfind('/') + 1) != "virtiofsd") return own.append("\n");
+  std::string text = "virtiofsd ";
+  return text.append(kVirtiofsdVersion).append(" (").append(own).append(")\n");
+}
+
+std::optional<EarlyExit> SetAll(const std::vector<std::string>& arguments, std::string_view called,
+                                Options& options, Given& given) {
   CommandLine line(arguments, OptionTable());
   for (;;) {
     const auto next = line.Next();
@@ -50,7 +59,7 @@ std::optional<EarlyExit> SetAll(const std::vector<std::string>& arguments, Optio
     const OptionOccurrence& option = **next;
     const std::string name = option.row->LongName();
     if (name == kHelp) return EarlyExit{0, HelpText(/*full=*/option.name == kHelp)};
-    if (name == kVersionOption) return EarlyExit{0, "posternd " + std::string(kVersion) + "\n"};
+    if (name == kVersionOption) return EarlyExit{0, VersionText(called)};
     const absl::Status set = option.row->set(option.value, options);
     if (!set.ok()) {
       return UsageError("invalid value '" + std::string(option.value) + "' for '" + name +
@@ -92,11 +101,12 @@ std::optional<EarlyExit> ApplyCompat(Options& options) {
 
 }  // namespace
 
-std::variant<Options, EarlyExit> ParseOptions(const std::vector<std::string>& arguments) {
+std::variant<Options, EarlyExit> ParseOptions(const std::vector<std::string>& arguments,
+                                              std::string_view called) {
   if (arguments.empty()) return EarlyExit{2, HelpText(/*full=*/false)};
   Options options;
   Given given;
-  if (auto exit = SetAll(arguments, options, given)) return *exit;
+  if (auto exit = SetAll(arguments, called, options, given)) return *exit;
   if (auto exit = CheckTogether(given)) return *exit;
   if (auto exit = ApplyCompat(options)) return *exit;
   if (given.contains(kPrintCapabilities)) return EarlyExit{0, kCapabilities};

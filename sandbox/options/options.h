@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -98,9 +99,15 @@ struct EarlyExit {
   std::string text;
 };
 
+// Those who start virtiofsd look for a version of virtiofsd's, and for the features that came with
+// it. This is the one whose options ours are.
+inline constexpr char kVirtiofsdVersion[] = "1.14.0";
+
 // Status 0 for --help, --version and --print-capabilities, 2 for a wrong command line. `arguments`
-// has no program name.
-std::variant<Options, EarlyExit> ParseOptions(const std::vector<std::string>& arguments);
+// has no program name; `called` is that name as it was given, with or without a path. Under the
+// name virtiofsd, --version tells kVirtiofsdVersion first.
+std::variant<Options, EarlyExit> ParseOptions(const std::vector<std::string>& arguments,
+                                              std::string_view called = "posternd");
 
 }  // namespace postern
 

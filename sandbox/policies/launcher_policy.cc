@@ -45,7 +45,7 @@ constexpr SeccompRow kLauncher[] = {
     {SCMP_SYS(recvmsg), Without32(2, ~uint32_t{MSG_CMSG_CLOEXEC | MSG_DONTWAIT}),
      "what the children say"},
     {SCMP_SYS(sendmsg), Without32(2, ~uint32_t{MSG_NOSIGNAL | MSG_DONTWAIT}),
-     "handing over the connection; the sweeper's end"},
+     "handing over the connection; the sweeper's end; the service manager"},
     {SCMP_SYS(waitid), "how a child has ended"},
     {SCMP_SYS(pidfd_send_signal), Is32(1, SIGKILL), "the end of children that don't end", kRare},
     // Control groups: the children follow posternd.

@@ -128,6 +128,36 @@ TEST_F(LogTest, UsageErrorNamesItsProcess) {
               StartsWith("posternd[" + std::to_string(daemon().pid()) + "]: error: unexpected"));
 }
 
+// systemd tells the journal's end of stderr by its device and inode.
+TEST_F(LogTest, PrioritiesStandInsteadOfTheTimeInTheJournal) {
+  const std::string started =
+      "JOURNAL_STREAM=$(stat -L -c %d:%i /dev/fd/2); export JOURNAL_STREAM; exec \"$@\"";
+  CreateFile(share() + "/fail-at-start");
+  StartRaw(
+      {"--shared-dir", share(), "--socket-path", socket_path(), "--tag=vm1", "--log-level=debug"},
+      {"/bin/sh", "-c", started, "sh"});
+  EXPECT_EQ(daemon().WaitForExit(), 1);
+  const std::regex form("<([0-9])>[a-z-]+\\[\\d+\\] vm1: (error: )?.*");
+  std::istringstream text(daemon().Output());
+  std::map<std::string, int> seen;
+  for (std::string line; std::getline(text, line);) {
+    std::smatch parts;
+    ASSERT_TRUE(std::regex_match(line, parts, form)) << line;
+    EXPECT_EQ(parts[1] == "3", parts[2].matched) << line;
+    ++seen[parts[1]];
+  }
+  EXPECT_EQ(seen["3"], 1) << daemon().Output();
+  EXPECT_GT(seen["6"], 0) << daemon().Output();
+}
+
+TEST_F(LogTest, UsageErrorHasItsPriorityInTheJournal) {
+  const std::string started =
+      "JOURNAL_STREAM=$(stat -L -c %d:%i /dev/fd/2); export JOURNAL_STREAM; exec \"$@\"";
+  StartRaw({"--no-such-option"}, {"/bin/sh", "-c", started, "sh"});
+  EXPECT_EQ(daemon().WaitForExit(), 2);
+  EXPECT_THAT(daemon().Output(), StartsWith("<3>posternd["));
+}
+
 TEST_F(LogTest, TagCannotPassForALine) {
   StartAndWait({"--tag=a\nposternd[1] b"});
   for (const Line& line : Parse(daemon().Output())) {

@@ -50,6 +50,13 @@ TEST(LogTimeTest, HasMilliseconds) {
   EXPECT_EQ(LogTime(time, 42), "2026-11-03 09:05:07.042");
 }
 
+TEST(PriorityHeadTest, NumbersTheSeveritiesAsSyslogDoes) {
+  EXPECT_EQ(PriorityHead(google::GLOG_INFO), "<6>");
+  EXPECT_EQ(PriorityHead(google::GLOG_WARNING), "<4>");
+  EXPECT_EQ(PriorityHead(google::GLOG_ERROR), "<3>");
+  EXPECT_EQ(PriorityHead(google::GLOG_FATAL), "<2>");
+}
+
 TEST(PidOutsideTest, IsOnesOwnWithoutANamespace) { EXPECT_EQ(PidOutside(), getpid()); }
 
 TEST(SourceNoteTest, IsForDebuggingAndForBugs) {
@@ -87,8 +94,8 @@ TEST(IsJournalStreamTest, IsTheVeryFileThatTheVariableNames) {
 
 class StderrSinkTest : public testing::Test {
  protected:
-  static std::string Written(bool with_time, bool with_source) {
-    StderrSink sink(kOrigin, with_time, with_source);
+  static std::string Written(LineHead head, bool with_source) {
+    StderrSink sink(kOrigin, head, with_source);
     return CaughtStderr([&sink] {
       const std::time_t now = std::time(nullptr);
       sink.send(google::GLOG_WARNING, "/src/file.cc", "file.cc", 12,
@@ -98,16 +105,21 @@ class StderrSinkTest : public testing::Test {
 };
 
 TEST_F(StderrSinkTest, WritesOneLine) {
-  EXPECT_EQ(Written(/*with_time=*/false, /*with_source=*/false),
+  EXPECT_EQ(Written(LineHead::kNone, /*with_source=*/false),
             "postern-worker[4711] vm1-data: warning: text\n");
 }
 
 TEST_F(StderrSinkTest, BeginsWithTheTimeAndEndsWithTheSourceIfAsked) {
-  EXPECT_THAT(Written(/*with_time=*/true, /*with_source=*/false),
+  EXPECT_THAT(Written(LineHead::kTime, /*with_source=*/false),
               testing::MatchesRegex("[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9:]{8}\\.[0-9]{3} "
                                     "postern-worker\\[4711\\] vm1-data: warning: text\n"));
-  EXPECT_EQ(Written(/*with_time=*/false, /*with_source=*/true),
+  EXPECT_EQ(Written(LineHead::kNone, /*with_source=*/true),
             "postern-worker[4711] vm1-data: warning: text [file.cc:12]\n");
+}
+
+TEST_F(StderrSinkTest, BeginsWithThePriorityForTheJournal) {
+  EXPECT_EQ(Written(LineHead::kPriority, /*with_source=*/false),
+            "<4>postern-worker[4711] vm1-data: warning: text\n");
 }
 
 }  // namespace

@@ -73,7 +73,7 @@ Lines Relayed(const std::string& said, LogLevel level = LogLevel::kInfo) {
   const int end = ExitOfForked([&] {
     dup2(log[1], STDERR_FILENO);
     InitializeLogging("launcher");
-    ConfigureLogging({.level = level, .share = "share", .with_time = false});
+    ConfigureLogging({.level = level, .share = "share", .head = LineHead::kNone});
     auto relay = LogRelay::Create("c");
     if (!relay.ok()) return 1;
     UniqueFd child(fcntl(relay->writer(), F_DUPFD_CLOEXEC, 0));

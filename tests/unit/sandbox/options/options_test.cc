@@ -262,6 +262,20 @@ TEST(OptionsTest, HelpAndVersionCountFromWhereTheyStand) {
   EXPECT_EQ(Exit({"-dV"}).status, 0);
 }
 
+// virtiofsd's callers compare its version with the one from which on it knows an option.
+TEST(OptionsTest, VersionUnderTheNameVirtiofsdIsVirtiofsdsFirst) {
+  const std::string expected =
+      "virtiofsd " + std::string(kVirtiofsdVersion) + " (posternd " + kVersion + ")\n";
+  for (const char* called : {"virtiofsd", "/usr/libexec/virtiofsd", "./virtiofsd"}) {
+    EXPECT_EQ(std::get<EarlyExit>(ParseOptions({"--version"}, called)).text, expected) << called;
+  }
+  for (const char* called : {"posternd", "", "/virtiofsd/posternd", "not-virtiofsd"}) {
+    EXPECT_EQ(std::get<EarlyExit>(ParseOptions({"--version"}, called)).text,
+              "posternd " + std::string(kVersion) + "\n")
+        << called;
+  }
+}
+
 TEST(OptionsTest, VersionIsPrinted) {
   const std::string expected = "posternd " + std::string(kVersion) + "\n";
   EXPECT_EQ(Exit({"--version"}).text, expected);
