@@ -20,6 +20,7 @@
 #include "sandbox/launcher/launcher_jail.h"
 #include "sandbox/launcher/limits.h"
 #include "sandbox/launcher/log_relay.h"
+#include "sandbox/launcher/security_level.h"
 #include "sandbox/options/log_options.h"
 
 namespace postern {
@@ -75,7 +76,9 @@ absl::StatusOr<ChannelEnds> MakeChannels(uint32_t count) {
   return ends;
 }
 
-absl::StatusOr<WatchedChild> StartChild(ChildProcess::Settings settings) {
+absl::StatusOr<WatchedChild> StartChild(ChildProcess::Settings settings,
+                                        const SecurityLevel& level) {
+  POSTERN_TRY_ASSIGN(settings.context, level.ContextFor(settings.executable));
   POSTERN_TRY_ASSIGN(LogRelay log, LogRelay::Create(settings.name));
   settings.log = log.writer();
   POSTERN_TRY_ASSIGN(ChildProcess process, ChildProcess::Start(settings));
@@ -103,10 +106,10 @@ void WarnOfWeakJails(config::SeccompAction action) {
   }
 }
 
-absl::StatusOr<Endpoint> OpenEndpoint(const Options& options) {
+absl::StatusOr<Endpoint> OpenEndpoint(const Options& options, const SecurityLevel& level) {
   if (options.fd) return Endpoint::Adopt(*options.fd);
   return Endpoint::Create(options.socket_path ? *options.socket_path : *options.socket,
-                          options.socket_group, options.seccomp);
+                          options.socket_group, level, options.seccomp);
 }
 
 }  // namespace
@@ -119,15 +122,19 @@ absl::StatusOr<Outcome> Launch(const Options& options) {
   plan.broker.set_shared_dir(shared_dir);
   POSTERN_TRY_ASSIGN(const Executables executables, FindExecutables());
   POSTERN_TRY_ASSIGN(UniqueFd signals, OpenSignals());
-  POSTERN_TRY_ASSIGN(Endpoint endpoint, OpenEndpoint(options));
+  POSTERN_TRY_ASSIGN(const SecurityLevel level,
+                     SecurityLevel::Choose(options.selinux_level, options.fd.value_or(-1)));
+  POSTERN_TRY_ASSIGN(Endpoint endpoint, OpenEndpoint(options, level));
   POSTERN_TRY(SetDescriptorLimit(options.rlimit_nofile));
 
   const bool namespaces = options.sandbox == config::SANDBOX_MODE_NAMESPACE;
   POSTERN_TRY_ASSIGN(ChannelEnds channels, MakeChannels(plan.broker.channels()));
-  POSTERN_TRY_ASSIGN(WatchedChild broker, StartChild({"postern-broker", executables.broker,
-                                                      namespaces, plan.user_namespace}));
-  POSTERN_TRY_ASSIGN(WatchedChild worker, StartChild({"postern-worker", executables.worker,
-                                                      namespaces, plan.user_namespace}));
+  POSTERN_TRY_ASSIGN(
+      WatchedChild broker,
+      StartChild({"postern-broker", executables.broker, namespaces, plan.user_namespace}, level));
+  POSTERN_TRY_ASSIGN(
+      WatchedChild worker,
+      StartChild({"postern-worker", executables.worker, namespaces, plan.user_namespace}, level));
   POSTERN_TRY(Configure(broker.process, plan.broker, channels.broker));
   POSTERN_TRY(Configure(worker.process, plan.worker, channels.worker));
   // Kept open here, an end would hide from each child that the other has gone.
