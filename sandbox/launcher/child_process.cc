@@ -33,6 +33,8 @@ std::vector<std::string> ChildEnvironment() {
     const char* value = std::getenv(name);
     if (value != nullptr) environment.push_back(std::string(name) + "=" + value);
   }
+  // glog looks up the user's name unless it is here, in files that nobody else needs.
+  environment.emplace_back("USER=postern");
   // glibc's allocator would ask for huge pages behind the filter, which has no row for it (2.43
   // does so by default on some processors).
   environment.emplace_back("GLIBC_TUNABLES=glibc.malloc.hugetlb=0");
