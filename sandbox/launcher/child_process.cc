@@ -19,6 +19,7 @@
 #include "sandbox/jail/capabilities.h"
 #include "sandbox/jail/child.h"
 #include "sandbox/jail/namespaces.h"
+#include "sandbox/launcher/security_level.h"
 
 namespace postern {
 namespace {
@@ -33,6 +34,8 @@ std::vector<std::string> ChildEnvironment() {
     const char* value = std::getenv(name);
     if (value != nullptr) environment.push_back(std::string(name) + "=" + value);
   }
+  // glog looks up the user's name unless it is here, in files that nobody else needs.
+  environment.emplace_back("USER=postern");
   // glibc's allocator would ask for huge pages behind the filter, which has no row for it (2.43
   // does so by default on some processors).
   environment.emplace_back("GLIBC_TUNABLES=glibc.malloc.hugetlb=0");
@@ -54,6 +57,7 @@ struct Program {
   std::string name;
   std::vector<std::string> environment;
   std::optional<IdMaps> user_namespace;
+  std::optional<std::string> context;
   int log;
 };
 
@@ -101,8 +105,10 @@ absl::Status BecomeProgram(const Program& program, int control, int gate) {
   std::vector<char*> environment;
   for (std::string& variable : variables) environment.push_back(variable.data());
   environment.push_back(nullptr);
+  if (program.context) POSTERN_TRY(SetContextOfExec(*program.context));
   execve(program.path.c_str(), arguments, environment.data());
-  return ErrnoStatus("executing " + program.path);
+  return ErrnoStatus("executing " + program.path +
+                     (program.context ? " as " + *program.context : ""));
 }
 
 absl::Status NamespaceStatus(const std::string& name, Errno error) {
@@ -145,8 +151,8 @@ absl::StatusOr<ChildProcess> ChildProcess::Start(const Settings& settings) {
   if (pipe2(gate, O_CLOEXEC) < 0) return ErrnoStatus("making a pipe");
   const UniqueFd gate_read(gate[0]);
   UniqueFd gate_write(gate[1]);
-  const Program program{settings.executable, settings.name, ChildEnvironment(),
-                        settings.user_namespace, settings.log};
+  const Program program{settings.executable,     settings.name,    ChildEnvironment(),
+                        settings.user_namespace, settings.context, settings.log};
 
   UniqueFd pidfd;
   const uint64_t namespaces =

@@ -38,6 +38,8 @@ class ChildProcess {
     // A user namespace with these ids, and all capabilities in it until the jail is closed. The
     // child becomes its root if it has one.
     std::optional<IdMaps> user_namespace;
+    // The SELinux context that it is executed in; unset: the policy's choice.
+    std::optional<std::string> context = std::nullopt;
     // Its stderr, to which it writes its log as records (record_sink.h); -1: the caller's.
     int log = -1;
     Parent parent = Parent::kCaller;

@@ -54,12 +54,19 @@ absl::StatusOr<Children> StartChildren(const ChildrenPlan& plan, ChildProcess::P
   // Gone when this returns: kept open here, an end would hide from each child that the other has
   // gone.
   POSTERN_TRY_ASSIGN(const ChannelEnds channels, MakeChannels(plan.launch.broker.channels()));
-  const auto start = [&](const char* name, const std::string& executable) {
-    return StartChild(
-        {name, executable, plan.namespaces, plan.launch.user_namespace, /*log=*/-1, parent});
+  const auto start = [&](const char* name, const std::string& executable,
+                         const std::optional<std::string>& context) {
+    return StartChild({.name = name,
+                       .executable = executable,
+                       .own_namespaces = plan.namespaces,
+                       .user_namespace = plan.launch.user_namespace,
+                       .context = context,
+                       .parent = parent});
   };
-  POSTERN_TRY_ASSIGN(WatchedChild broker, start("postern-broker", plan.executables.broker));
-  POSTERN_TRY_ASSIGN(WatchedChild worker, start("postern-worker", plan.executables.worker));
+  POSTERN_TRY_ASSIGN(WatchedChild broker,
+                     start("postern-broker", plan.executables.broker, plan.broker_context));
+  POSTERN_TRY_ASSIGN(WatchedChild worker,
+                     start("postern-worker", plan.executables.worker, plan.worker_context));
   POSTERN_TRY(Configure(broker.process, plan.launch.broker, channels.broker));
   POSTERN_TRY(Configure(worker.process, plan.launch.worker, channels.worker));
   return Children{std::move(broker), std::move(worker)};

@@ -2,6 +2,9 @@
 #ifndef POSTERN_SANDBOX_LAUNCHER_CHILDREN_H_
 #define POSTERN_SANDBOX_LAUNCHER_CHILDREN_H_
 
+#include <optional>
+#include <string>
+
 #include "common/status.h"
 #include "sandbox/launcher/child_process.h"
 #include "sandbox/launcher/executables.h"
@@ -26,6 +29,9 @@ struct ChildrenPlan {
   LaunchPlan launch;
   Executables executables;
   bool namespaces = false;  // Of their own.
+  // The SELinux contexts that they are executed in; unset: the policy's choice.
+  std::optional<std::string> broker_context;
+  std::optional<std::string> worker_context;
 };
 
 // Starts both, with new channels between them, and gives each its configuration; returns before

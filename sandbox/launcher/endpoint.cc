@@ -48,10 +48,24 @@ int IntOption(int fd, int name) {
   return getsockopt(fd, SOL_SOCKET, name, &value, &size) < 0 ? -1 : value;
 }
 
+absl::StatusOr<PidFile> MakePidFile(int directory, const std::string& name,
+                                    const SecurityLevel& level) {
+  POSTERN_TRY_ASSIGN(const ScopedFileLabel label, ScopedFileLabel::Set(level, directory, S_IFREG));
+  return CreatePidFile(directory, name);
+}
+
+absl::StatusOr<UniqueFd> MakeSocket(int directory, const std::string& name, mode_t mask,
+                                    const SecurityLevel& level) {
+  POSTERN_TRY_ASSIGN(const ScopedFileLabel file, ScopedFileLabel::Set(level, directory, S_IFSOCK));
+  POSTERN_TRY_ASSIGN(const ScopedSocketLabel socket, ScopedSocketLabel::Set(level));
+  return BindSocket(directory, name, mask);
+}
+
 }  // namespace
 
 absl::StatusOr<Endpoint> Endpoint::Create(const std::string& path,
                                           const std::optional<std::string>& group,
+                                          const SecurityLevel& level,
                                           config::SeccompAction action) {
   POSTERN_TRY(CheckLength(path));
   std::optional<gid_t> gid;
@@ -62,8 +76,9 @@ absl::StatusOr<Endpoint> Endpoint::Create(const std::string& path,
   Endpoint endpoint;
   endpoint.directory_ = std::move(place.directory);
   const int directory = endpoint.directory_.get();
-  POSTERN_TRY_ASSIGN(endpoint.pid_file_, CreatePidFile(directory, place.name + ".pid"));
-  POSTERN_TRY_ASSIGN(endpoint.listener_, BindSocket(directory, place.name, group ? 0007 : 0077));
+  POSTERN_TRY_ASSIGN(endpoint.pid_file_, MakePidFile(directory, place.name + ".pid", level));
+  POSTERN_TRY_ASSIGN(endpoint.listener_,
+                     MakeSocket(directory, place.name, group ? 0007 : 0077, level));
   POSTERN_TRY_ASSIGN(endpoint.socket_, Identify(directory, place.name, S_IFSOCK));
   if (gid) POSTERN_TRY(GiveSocketTo(*gid, directory, *endpoint.socket_));
   if (listen(endpoint.listener_.get(), kBacklog) < 0) return ErrnoStatus("listening");

@@ -9,6 +9,7 @@
 #include "common/status.h"
 #include "common/unique_fd.h"
 #include "sandbox/launcher/runtime_files.h"
+#include "sandbox/launcher/security_level.h"
 #include "sandbox/launcher/sweeper.h"
 
 namespace postern {
@@ -17,10 +18,10 @@ namespace postern {
 class Endpoint {
  public:
   // Locks PATH.pid, replaces whatever lies at PATH by a listening socket: mode 0700, or 0770 and
-  // owned by `group`. `action` is for the sweeper's seccomp filter.
+  // owned by `group`; both at `level`. `action` is for the sweeper's seccomp filter.
   static absl::StatusOr<Endpoint> Create(const std::string& path,
                                          const std::optional<std::string>& group,
-                                         config::SeccompAction action);
+                                         const SecurityLevel& level, config::SeccompAction action);
   // Takes a listening socket that the caller's parent has made; its path is none of our business.
   static absl::StatusOr<Endpoint> Adopt(int fd);
 

@@ -16,6 +16,7 @@
 #include "sandbox/launcher/launch_plan.h"
 #include "sandbox/launcher/launcher_jail.h"
 #include "sandbox/launcher/limits.h"
+#include "sandbox/launcher/security_level.h"
 #include "sandbox/launcher/service_manager.h"
 #include "sandbox/launcher/spawner.h"
 #include "sandbox/launcher/supervisor.h"
@@ -64,10 +65,10 @@ void WarnOfWeakJails(config::SeccompAction action) {
   }
 }
 
-absl::StatusOr<Endpoint> OpenEndpoint(const Options& options) {
+absl::StatusOr<Endpoint> OpenEndpoint(const Options& options, const SecurityLevel& level) {
   if (options.fd) return Endpoint::Adopt(*options.fd);
   return Endpoint::Create(options.socket_path ? *options.socket_path : *options.socket,
-                          options.socket_group, options.seccomp);
+                          options.socket_group, level, options.seccomp);
 }
 
 }  // namespace
@@ -82,10 +83,14 @@ absl::StatusOr<Outcome> Launch(const Options& options) {
   plan.launch.broker.set_shared_dir(shared_dir);
   POSTERN_TRY_ASSIGN(plan.executables, FindExecutables());
   POSTERN_TRY_ASSIGN(UniqueFd signals, OpenSignals());
-  POSTERN_TRY_ASSIGN(Endpoint endpoint, OpenEndpoint(options));
+  POSTERN_TRY_ASSIGN(const SecurityLevel level,
+                     SecurityLevel::Choose(options.selinux_level, options.fd.value_or(-1)));
+  POSTERN_TRY_ASSIGN(Endpoint endpoint, OpenEndpoint(options, level));
   POSTERN_TRY(SetDescriptorLimit(options.rlimit_nofile));
 
   plan.namespaces = options.sandbox == config::SANDBOX_MODE_NAMESPACE;
+  POSTERN_TRY_ASSIGN(plan.broker_context, level.ContextFor(plan.executables.broker));
+  POSTERN_TRY_ASSIGN(plan.worker_context, level.ContextFor(plan.executables.worker));
   std::optional<Spawner> spawner;
   if (options.keep_listening) {
     POSTERN_TRY_ASSIGN(Spawner started, Spawner::Start(plan));

@@ -65,6 +65,9 @@ constexpr OptionRow kOptions[] = {
      &SetModcaps},
     {"--worker-user", "USER", "User that the worker runs as [postern if it exists, else nobody]",
      "For root only; any user but root. One that owns nothing is best.", &SetWorkerUser},
+    {"--selinux-level", "LEVEL", "SELinux level of broker and worker, and of the socket made",
+     "As s0:c1,c2: the machine's categories. By default those of the socket that --fd names.",
+     &SetSelinuxLevel},
     {"--uid-map", ":INSIDE:OUTSIDE:COUNT:", "Map user ids into the sandbox's user namespace",
      "For a plain user with --sandbox=namespace. INSIDE is what the guest uses, OUTSIDE the "
      "host's\n"

@@ -2,6 +2,7 @@
 
 #include <absl/strings/ascii.h>
 
+#include <algorithm>
 #include <optional>
 #include <string>
 
@@ -188,6 +189,16 @@ absl::Status SetModcaps(std::string_view value, Options& options) {
 
 absl::Status SetWorkerUser(std::string_view value, Options& options) {
   return SetText(value, "a user name can't be empty", options.worker_user);
+}
+
+absl::Status SetSelinuxLevel(std::string_view value, Options& options) {
+  constexpr std::string_view kAllowed = ":.,-_";
+  const bool plain = std::all_of(value.begin(), value.end(), [kAllowed](char c) {
+    return absl::ascii_isalnum(static_cast<unsigned char>(c)) ||
+           kAllowed.find(c) != std::string_view::npos;
+  });
+  if (!plain) return ErrorStatus("not a level such as s0:c1,c2");
+  return SetText(value, "a level can't be empty", options.selinux_level);
 }
 
 absl::Status AddUidMap(std::string_view value, Options& options) {

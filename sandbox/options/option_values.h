@@ -26,6 +26,7 @@ absl::Status SetSandbox(std::string_view value, Options& options);
 absl::Status SetSeccomp(std::string_view value, Options& options);
 absl::Status SetModcaps(std::string_view value, Options& options);
 absl::Status SetWorkerUser(std::string_view value, Options& options);
+absl::Status SetSelinuxLevel(std::string_view value, Options& options);
 absl::Status AddUidMap(std::string_view value, Options& options);
 absl::Status AddGidMap(std::string_view value, Options& options);
 absl::Status SetCache(std::string_view value, Options& options);

@@ -54,6 +54,7 @@ struct Options {
   config::SeccompAction seccomp = config::SECCOMP_ACTION_KILL;
   std::optional<std::string> modcaps;  // Looked at only where capabilities are dropped.
   std::optional<std::string> worker_user;
+  std::optional<std::string> selinux_level;
   std::vector<IdMapRange> uid_map;
   std::vector<IdMapRange> gid_map;
 
