@@ -14,12 +14,16 @@ class Filesystem:
     attributes: str = ""  # of <binary>
     inside: str = ""  # of <binary>
     more: str = ""  # of <filesystem>
+    socket: Path | None = None  # where a daemon listens that libvirt doesn't start
 
     @property
     def alias(self) -> str:
         return f"ua-{self.tag}"
 
     def xml(self) -> str:
+        if self.socket:
+            return (f"<filesystem type='mount'><driver type='virtiofs' queue='1024'/><source socket='{self.socket}'/>"
+                    f"<target dir='{self.tag}'/><alias name='{self.alias}'/></filesystem>")
         path = f" path='{self.binary}'" if self.binary else ""
         binary = f"<binary{path}{self.attributes and ' ' + self.attributes}>{self.inside}</binary>"
         if not path and not self.attributes and not self.inside:
