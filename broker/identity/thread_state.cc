@@ -6,10 +6,18 @@
 
 namespace postern {
 
-ErrnoOrVoid MakeThreadStateOwn(const ProcFd& proc_fd) {
-  POSTERN_RETURN_IF_ERROR(CheckSyscall(unshare(CLONE_FS)));
+ErrnoOr<ThreadStateOwner> MakeThreadStateOwn(const ProcFd& proc_fd) {
+  ThreadStateOwner owner = ThreadStateOwner::kThread;
+  const ErrnoOrVoid unshared = CheckSyscall(unshare(CLONE_FS));
+  if (!unshared.ok()) {
+    if (unshared.error() != Errno(EPERM) && unshared.error() != Errno(ENOSYS)) {
+      return unshared.error();
+    }
+    owner = ThreadStateOwner::kProcess;
+  }
   umask(0);
-  return CheckSyscall(fchdir(proc_fd.directory()));
+  POSTERN_RETURN_IF_ERROR(CheckSyscall(fchdir(proc_fd.directory())));
+  return owner;
 }
 
 }  // namespace postern

@@ -7,13 +7,17 @@
 
 namespace postern {
 
+// Whether a thread has them for itself, or all threads of the process the same.
+enum class ThreadStateOwner { kThread, kProcess };
+
 // Gives the calling thread a umask and a working directory of its own: until then all threads of a
 // process share one of each. The umask becomes 0, and the directory that of the descriptors, where
 // "N" means what descriptor N is open on; nothing else of the broker uses a path that begins there.
 // Every thread that runs operations calls it first, before the seccomp filter, which has no
-// unshare(2) and fchdir(2). An error is that of unshare(2), which some containers forbid, or of
-// fchdir(2).
-ErrnoOrVoid MakeThreadStateOwn(const ProcFd& proc_fd);
+// unshare(2) and fchdir(2). Where a container forbids unshare(2) the same holds for all threads at
+// once: the directory is the same for all anyway, and who needs another umask for a while must keep
+// the others from making files meanwhile (Filesystem::shared_umask()).
+ErrnoOr<ThreadStateOwner> MakeThreadStateOwn(const ProcFd& proc_fd);
 
 }  // namespace postern
 

@@ -42,9 +42,9 @@ bool ServesAcls(const OperationContext& context) {
   return context.session.options.posix_acl && context.filesystem.options().posix_acl;
 }
 
-std::optional<mode_t> UmaskToApply(const OperationContext& context, uint32_t guest_umask) {
-  if (!ServesAcls(context)) return std::nullopt;
-  return guest_umask;
+RequestUmask::RequestUmask(const OperationContext& context, uint32_t guest_umask) {
+  if (absl::Mutex* shared = context.filesystem.shared_umask()) alone_.emplace(*shared);
+  if (ServesAcls(context)) mask_.emplace(static_cast<mode_t>(guest_umask));
 }
 
 bool IsAclName(std::string_view name) {

@@ -13,6 +13,8 @@
 
 #include "broker/operations/filesystem.h"
 #include "common/errno_or.h"
+#include "common/mutex_lock.h"
+#include "common/scoped_umask.h"
 #include "proto/rpc.pb.h"
 
 namespace postern {
@@ -45,10 +47,21 @@ ErrnoOrVoid DropCapability(OperationContext& context, mode_t type, int fd);
 
 // Whether the names of ACLs mean something to this session.
 bool ServesAcls(const OperationContext& context);
-// The umask to make an object with, if the guest leaves that to this side: the kernel applies it
-// where the parent directory has no default ACL. Each thread has one of its own, and it is 0 in
-// between (MakeThreadStateOwn()).
-std::optional<mode_t> UmaskToApply(const OperationContext& context, uint32_t guest_umask);
+
+// While it lives an object is made with the guest's umask, if the guest leaves that to this side:
+// the kernel applies it where the parent directory has no default ACL. The umask is 0 in between
+// (MakeThreadStateOwn()). Where the threads share one, only one of them makes an object at a time,
+// so one whose server doesn't answer holds up the others: the price of ACLs in a container that
+// forbids unshare(2).
+class RequestUmask {
+ public:
+  RequestUmask(const OperationContext& context, uint32_t guest_umask);
+
+ private:
+  std::optional<MutexLock> alone_;  // Before the mask: released after that is taken back.
+  std::optional<ScopedUmask> mask_;
+};
+
 // system.posix_acl_access and system.posix_acl_default.
 bool IsAclName(std::string_view name);
 // The host's name for what the guest calls `name`, wherever a request names an extended attribute.

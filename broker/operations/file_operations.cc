@@ -10,7 +10,6 @@
 #include "broker/operations/lookup.h"
 #include "broker/operations/open_flags.h"
 #include "common/path_component.h"
-#include "common/scoped_umask.h"
 
 namespace postern::operations {
 namespace {
@@ -183,7 +182,7 @@ ErrnoOrVoid Create(OperationContext& context, const rpc::CreateRequest& request,
   NewFile made = std::move(*room);
   {
     POSTERN_ASSIGN_OR_RETURN(const ScopedCredentials guard, ActAs(context, request.credentials()));
-    const ScopedUmask mask(UmaskToApply(context, request.umask()));
+    const RequestUmask mask(context, request.umask());
     ErrnoOr<UniqueFd> opened =
         OpenBeneath(parent.fd(), name, flags | O_CREAT | O_EXCL, request.mode() & 07777);
     if (!opened.ok() && (opened.error() != Errno(EEXIST) || exclusive)) return opened.error();
@@ -213,7 +212,7 @@ ErrnoOrVoid CreateTemporaryFile(OperationContext& context,
   POSTERN_ASSIGN_OR_RETURN(NewFile made, BeginMaking(context));
   {
     POSTERN_ASSIGN_OR_RETURN(const ScopedCredentials guard, ActAs(context, request.credentials()));
-    const ScopedUmask mask(UmaskToApply(context, request.umask()));
+    const RequestUmask mask(context, request.umask());
     // "." of an O_PATH descriptor is the directory itself, or ENOTDIR. O_EXCL means here that the
     // file never gets a name.
     const int exclusive = static_cast<int>(request.flags() & O_EXCL);

@@ -2,6 +2,8 @@
 #ifndef POSTERN_BROKER_OPERATIONS_FILESYSTEM_H_
 #define POSTERN_BROKER_OPERATIONS_FILESYSTEM_H_
 
+#include <absl/synchronization/mutex.h>
+
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -59,6 +61,9 @@ class Filesystem {
   // root's, and has changed nothing. Call it before the first session.
   ErrnoOrVoid UseFileHandles(MountTable::Policy policy);
 
+  // The threads of the service have one umask in common. Call it before the first session.
+  void ShareUmask() { shared_umask_ = std::make_unique<absl::Mutex>(); }
+
   // A session of its own, with the root in its tables. Must not outlive the filesystem.
   ErrnoOr<std::shared_ptr<Session>> StartSession(SessionOptions options);
 
@@ -72,6 +77,9 @@ class Filesystem {
   Budget& directory_stream_budget() { return directory_stream_budget_; }
   // Null if inodes hold descriptors.
   MountTable* mounts() { return mounts_.get(); }
+  // Who makes an object holds it meanwhile: see RequestUmask. Null if each thread has a umask of its
+  // own, or none ever changes it.
+  absl::Mutex* shared_umask() { return options_.posix_acl ? shared_umask_.get() : nullptr; }
 
  private:
   // The leftovers of some 500 directories that are read at one time.
@@ -87,6 +95,7 @@ class Filesystem {
   Budget directory_stream_budget_{kDirectoryStreamBytes};
   std::unique_ptr<MountTable> mounts_;
   MountRef root_mount_;
+  std::unique_ptr<absl::Mutex> shared_umask_;
 };
 
 // Room that a thread of the service lends to each of its operations.

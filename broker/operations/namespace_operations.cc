@@ -15,7 +15,6 @@
 #include "broker/operations/extended_attributes.h"
 #include "broker/operations/lookup.h"
 #include "common/path_component.h"
-#include "common/scoped_umask.h"
 
 namespace postern::operations {
 namespace {
@@ -132,7 +131,7 @@ ErrnoOrVoid MakeNode(OperationContext& context, const rpc::MakeNodeRequest& requ
   POSTERN_ASSIGN_OR_RETURN(NewObject node, BeginMaking(context, name, request));
   {
     POSTERN_ASSIGN_OR_RETURN(const ScopedCredentials guard, ActAs(context, request.credentials()));
-    const ScopedUmask mask(UmaskToApply(context, request.umask()));
+    const RequestUmask mask(context, request.umask());
     POSTERN_RETURN_IF_ERROR(CheckSyscall(
         mknodat(node.parent.fd(), name.c_str(), request.mode() & (S_IFMT | kPermissionBits),
                 makedev(request.rdev_major(), request.rdev_minor()))));
@@ -146,7 +145,7 @@ ErrnoOrVoid MakeDirectory(OperationContext& context, const rpc::MakeDirectoryReq
   POSTERN_ASSIGN_OR_RETURN(NewObject directory, BeginMaking(context, name, request));
   {
     POSTERN_ASSIGN_OR_RETURN(const ScopedCredentials guard, ActAs(context, request.credentials()));
-    const ScopedUmask mask(UmaskToApply(context, request.umask()));
+    const RequestUmask mask(context, request.umask());
     POSTERN_RETURN_IF_ERROR(CheckSyscall(
         mkdirat(directory.parent.fd(), name.c_str(), request.mode() & kPermissionBits)));
   }

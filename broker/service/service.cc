@@ -80,16 +80,20 @@ absl::Status BrokerService::Start() {
   // What a thread needs to start must not meet the seccomp filter.
   started_->Wait();
   if (failure_ != 0) {
-    return failed("unshare(CLONE_FS), which a container's seccomp policy may forbid",
-                  Errno(failure_));
+    return failed("giving each thread a umask and a working directory", Errno(failure_));
   }
+  if (shared_umask_) filesystem_.ShareUmask();
   return absl::OkStatus();
 }
 
 void BrokerService::StartThread(BatchRunner& runner, void (BrokerService::*run)(BatchRunner&)) {
   threads_.emplace_back([this, &runner, run] {
-    const ErrnoOrVoid own = MakeThreadStateOwn(filesystem_.proc_fd());
-    if (!own.ok()) failure_ = own.errno_value();
+    const ErrnoOr<ThreadStateOwner> state = MakeThreadStateOwn(filesystem_.proc_fd());
+    if (!state.ok()) {
+      failure_ = state.errno_value();
+    } else if (*state == ThreadStateOwner::kProcess) {
+      shared_umask_ = true;
+    }
     AskForShortSlices();
     WarmUpThread();
     started_->DecrementCount();

@@ -121,8 +121,10 @@ class BrokerService {
   CurrentSession session_;
   SlowOperations slow_;
   WaitingRoom waiting_room_;
-  // Of the threads that begin: how many, and what one has failed with.
+  // Of the threads that begin: how many, what one has failed with, and whether one has no umask of
+  // its own.
   std::atomic<int> failure_{0};
+  std::atomic<bool> shared_umask_{false};
   std::unique_ptr<absl::BlockingCounter> started_;
   absl::Notification released_;
   std::atomic<bool> serving_{false};  // Set before released_ is notified.

@@ -2,6 +2,8 @@
 #include <linux/xattr.h>
 #include <sys/xattr.h>
 
+#include <memory>
+#include <string>
 #include <thread>
 
 #include "common/scoped_umask.h"
@@ -14,11 +16,11 @@ namespace {
 
 class UmaskTest : public FilesystemTest {
  protected:
-  void StartWithAcls(bool negotiated) {
+  void StartWithAcls(bool negotiated, size_t descriptors = kDescriptors) {
     FilesystemOptions options;
     options.xattr = true;
     options.posix_acl = true;
-    StartFilesystem(options, {.posix_acl = negotiated});
+    StartFilesystem(options, {.posix_acl = negotiated}, descriptors);
   }
   mode_t Permissions(const std::string& name) { return share_.Stat(name).st_mode & 07777; }
 
@@ -98,11 +100,40 @@ TEST_F(UmaskTest, BelongsToOneThread) {
   mode_t other = 0;
   std::thread([&] {
     // A new thread shares with its maker until it has been given its own.
-    ASSERT_TRUE(MakeThreadStateOwn(filesystem_->proc_fd()).ok());
+    const auto owner = MakeThreadStateOwn(filesystem_->proc_fd());
+    ASSERT_TRUE(owner.ok() && *owner == ThreadStateOwner::kThread);
     other = umask(022);
   }).join();
   EXPECT_EQ(other, 0u);
   EXPECT_EQ(umask(0777), 0777u);
+}
+
+// Threads that a container keeps from having one each.
+TEST_F(UmaskTest, SharedByThreadsIsEachRequestsOwnAllTheSame) {
+  constexpr int kDirectories = 500;
+  StartWithAcls(true, 3 * kDirectories);
+  filesystem_->ShareUmask();
+  // They share their maker's umask and with each other.
+  const auto make = [this](const std::string& prefix, uint32_t umask) {
+    const auto scratch = std::make_unique<OperationScratch>();
+    OperationContext context{*filesystem_, *session_, *scratch};
+    for (int i = 0; i < kDirectories; ++i) {
+      rpc::Request request = requests::MakeDirectory(prefix + std::to_string(i), 0777);
+      request.mutable_make_directory()->set_umask(umask);
+      rpc::Reply reply;
+      ASSERT_EQ(RunOperation(*FindOperation(request.operation_case()), context, request, reply)
+                    .errno_value(),
+                0);
+    }
+  };
+  std::thread one(make, "open", 0);
+  std::thread other(make, "closed", 077);
+  one.join();
+  other.join();
+  for (int i = 0; i < kDirectories; ++i) {
+    ASSERT_EQ(Permissions("open" + std::to_string(i)), 0777u) << i;
+    ASSERT_EQ(Permissions("closed" + std::to_string(i)), 0700u) << i;
+  }
 }
 
 }  // namespace
