@@ -29,4 +29,7 @@ STEPS = (
     from_readme("tests/install-packages cmake/PACKAGES"),
     from_readme("sudo adduser"),
     ("guests on what is installed", f"cd {HOME}; tests/roots/serve_installed"),
+    from_readme("tests/install-packages cmake/packages"),
+    ("packages", f"cd {HOME}; tests/packages/check build/packages; tests/packages/rpm build/release"),
+    ("the same, built elsewhere", f"cd {HOME}; tests/packages/elsewhere build/release"),
 )
