@@ -1,5 +1,6 @@
 #include "sandbox/launcher/launcher.h"
 
+#include <absl/strings/str_join.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -12,7 +13,6 @@
 
 #include "common/rpc/rpc_channel.h"
 #include "sandbox/jail/child.h"
-#include "sandbox/jail/landlock.h"
 #include "sandbox/launcher/child_process.h"
 #include "sandbox/launcher/endpoint.h"
 #include "sandbox/launcher/executables.h"
@@ -20,6 +20,7 @@
 #include "sandbox/launcher/launcher_jail.h"
 #include "sandbox/launcher/limits.h"
 #include "sandbox/launcher/log_relay.h"
+#include "sandbox/launcher/missing_parts.h"
 #include "sandbox/options/log_options.h"
 
 namespace postern {
@@ -94,13 +95,11 @@ absl::Status Configure(ChildProcess& child, const google::protobuf::MessageLite&
 }
 
 // Once for all processes.
-void WarnOfWeakJails(config::SeccompAction action) {
-  if (action == config::SECCOMP_ACTION_NONE) LOG(WARNING) << "Running without a seccomp filter";
-  if (action == config::SECCOMP_ACTION_LOG) LOG(WARNING) << "Seccomp violations are logged only";
-  if (LandlockIsRefused()) {
-    LOG(WARNING) << "Running without Landlock, which something refuses (a container's seccomp "
-                    "profile, most likely)";
-  }
+absl::Status WarnOfWeakJail(const LaunchPlan& plan) {
+  POSTERN_TRY_ASSIGN(const Surroundings here, LookAtSurroundings());
+  const std::vector<std::string> missing = MissingJailParts(plan, here);
+  if (!missing.empty()) LOG(WARNING) << "The jail lacks " << absl::StrJoin(missing, "; ");
+  return absl::OkStatus();
 }
 
 absl::StatusOr<Endpoint> OpenEndpoint(const Options& options) {
@@ -114,8 +113,8 @@ absl::StatusOr<Endpoint> OpenEndpoint(const Options& options) {
 absl::StatusOr<Outcome> Launch(const Options& options) {
   POSTERN_TRY_ASSIGN(const std::string shared_dir, CheckSharedDir(options.shared_dir));
   for (const std::string& line : DeprecationWarnings(options)) LOG(WARNING) << line;
-  WarnOfWeakJails(options.seccomp);
   POSTERN_TRY_ASSIGN(LaunchPlan plan, MakeLaunchPlan(options, {geteuid(), getegid()}));
+  POSTERN_TRY(WarnOfWeakJail(plan));
   plan.broker.set_shared_dir(shared_dir);
   POSTERN_TRY_ASSIGN(const Executables executables, FindExecutables());
   POSTERN_TRY_ASSIGN(UniqueFd signals, OpenSignals());

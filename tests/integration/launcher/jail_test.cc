@@ -225,7 +225,8 @@ TEST_F(SeccompOptionTest, NoneLoadsNoFilterAndSaysSo) {
     EXPECT_EQ(StatusField(process, "Seccomp"), "0") << process;
     EXPECT_EQ(StatusField(process, "NoNewPrivs"), "1") << process;
   }
-  EXPECT_THAT(daemon().Output(), testing::HasSubstr("Running without a seccomp filter"));
+  EXPECT_THAT(daemon().Output(),
+              testing::HasSubstr("The jail lacks a seccomp filter (--seccomp=none)"));
 }
 
 TEST_F(SeccompOptionTest, LogLetsAForbiddenCallPass) {
