@@ -139,7 +139,7 @@ const Container kFailing[] = {
      .sandbox = "namespace",
      .root = kContainerUser,
      .error = "can't start postern-broker in namespaces of its own (--sandbox=namespace): "
-              "Operation not permitted (this host keeps plain users from making user namespaces"},
+              "Operation not permitted (plain users are kept from making user namespaces here"},
     {.name = "UserWithMaskedProc",
      .surroundings = Proc("masked") + kUserWithoutRights,
      .sandbox = "namespace",
