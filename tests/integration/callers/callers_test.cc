@@ -82,14 +82,16 @@ const Caller kCallers[] = {
           "--translate-uid=forbid-guest:4294967295:0", "--translate-gid=map:0:1000000:65536",
           "--translate-gid=forbid-guest:65536:4294901759"}),
      .end = End::kKill},
-    // Its container: the first process there, a plain user without any right or way to one.
+    // Its container: the first process there, a plain user without any right or way to one, and
+    // with few open files.
     {.name = "KubeVirt",
      .files = kContainerUser,
      .owner = kContainerUser,
-     .command = {"SURROUNDINGS", "--init", "/usr/bin/setpriv", "--reuid=107", "--regid=107",
-                 "--clear-groups", "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs",
-                 "POSTERND", "--socket-path=SOCKET", "--shared-dir=SHARE", "--sandbox=none",
-                 "--cache=auto", "--migration-on-error=guest-error", "--migration-mode=find-paths",
+     .command = {"/usr/bin/prlimit", "--nofile=1024:1024", "SURROUNDINGS", "--init",
+                 "/usr/bin/setpriv", "--reuid=107", "--regid=107", "--clear-groups",
+                 "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs", "POSTERND",
+                 "--socket-path=SOCKET", "--shared-dir=SHARE", "--sandbox=none", "--cache=auto",
+                 "--migration-on-error=guest-error", "--migration-mode=find-paths",
                  "--translate-uid=host:107:0:1"},
      .ready = Ready::kSocket,
      .end = End::kTerminate},
