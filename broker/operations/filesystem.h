@@ -77,8 +77,8 @@ class Filesystem {
   Budget& directory_stream_budget() { return directory_stream_budget_; }
   // Null if inodes hold descriptors.
   MountTable* mounts() { return mounts_.get(); }
-  // Who makes an object holds it meanwhile: see RequestUmask. Null if each thread has a umask of its
-  // own, or none ever changes it.
+  // Who makes an object holds it meanwhile: see RequestUmask. Null if each thread has a umask of
+  // its own, or none ever changes it.
   absl::Mutex* shared_umask() { return options_.posix_acl ? shared_umask_.get() : nullptr; }
 
  private:

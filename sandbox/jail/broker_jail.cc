@@ -100,6 +100,23 @@ CapabilitySet BrokerCapabilities(const config::BrokerConfig& config) {
          CapabilitySet::FromBits(config.removed_capabilities());
 }
 
+// What Landlock keeps from the broker, besides what it keeps from all. As a rule not its files: a
+// rule for the root would say what the root says already, and it would have to hold for files that
+// are known by handle, whose place in the tree not every kernel finds then. But where the root is
+// the host's, and no file is known by handle, only what lies in the share may be opened, made,
+// moved and removed. A kernel before Linux 5.19 can't have names moved between directories then.
+absl::StatusOr<LandlockDomain> BrokerDomain(const config::BrokerConfig& config, int root) {
+  LandlockDomain domain{.files = false};
+  if (config.common().sandbox() != config::SANDBOX_MODE_NONE || LandlockAbi() < 2) return domain;
+  POSTERN_TRY_ASSIGN(const CapabilityState state, CurrentCapabilities());
+  const bool never = config.inode_file_handles() == config::INODE_FILE_HANDLES_NEVER;
+  if (!never && state.permitted.Contains(CAP_DAC_READ_SEARCH)) return domain;
+  POSTERN_TRY_ASSIGN(const bool directory, IsDirectory(root));
+  domain.files = true;
+  domain.rules.push_back({root, directory ? landlock::kFilesAbi5 : landlock::kOneFile});
+  return domain;
+}
+
 absl::Status LimitCapabilities(const config::BrokerConfig& config) {
   POSTERN_TRY_ASSIGN(const CapabilityState state, CurrentCapabilities());
   const CapabilitySet wanted = BrokerCapabilities(config);
@@ -127,10 +144,8 @@ absl::StatusOr<BrokerJail> EnterBrokerJail(const config::BrokerConfig& config) {
   POSTERN_TRY(LimitCapabilities(config));
   POSTERN_TRY(ForbidNewPrivileges());
   POSTERN_TRY(ForbidInspection());
-  // Not its files. A rule for the root would say what the root says already, and it would have to
-  // hold for files that are known by handle, whose place in the tree not every kernel finds then.
-  // Without any rule for files names couldn't be moved between directories.
-  POSTERN_TRY(RestrictByLandlock({.files = false}));
+  POSTERN_TRY_ASSIGN(const LandlockDomain domain, BrokerDomain(config, jail.root.get()));
+  POSTERN_TRY(RestrictByLandlock(domain));
   POSTERN_TRY(DieWithPeer(kControlDescriptor));
   return jail;
 }

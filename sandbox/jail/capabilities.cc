@@ -4,6 +4,7 @@
 #include <cap-ng.h>
 #include <linux/securebits.h>
 #include <sys/prctl.h>
+#include <unistd.h>
 
 namespace postern {
 namespace {
@@ -50,6 +51,8 @@ std::optional<int> FindCapability(const std::string& name) {
 }
 
 absl::StatusOr<CapabilityState> CurrentCapabilities() {
+  // The library keeps the number that it has met first, which after a fork is somebody else's.
+  capng_setpid(static_cast<int>(gettid()));
   if (capng_get_caps_process() != 0) return ErrorStatus("can't read the capability sets");
   CapabilityState state{
       Read(CAPNG_EFFECTIVE), Read(CAPNG_PERMITTED), Read(CAPNG_INHERITABLE), {}, {}};

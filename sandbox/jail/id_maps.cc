@@ -16,7 +16,14 @@ namespace {
 // Each of these files takes exactly one write(2).
 absl::Status WriteOnce(const std::string& path, const std::string& text) {
   const UniqueFd file(open(path.c_str(), O_WRONLY | O_CLOEXEC));
-  if (!file) return ErrnoStatus("opening " + path);
+  if (!file) {
+    const int error = errno;
+    const absl::Status status = ErrnoStatus("opening " + path, error);
+    if (error != EROFS) return status;
+    return WithAdvice(status,
+                      "the /proc here is read-only, as in many containers: mount one that isn't, "
+                      "or use --sandbox=none");
+  }
   const ssize_t written = write(file.get(), text.data(), text.size());
   if (written < 0) return ErrnoStatus("writing " + path);
   if (static_cast<size_t>(written) != text.size()) return ErrorStatus("writing " + path + ": cut");

@@ -53,7 +53,9 @@ absl::Status RestrictByLandlock(const LandlockDomain& domain) {
       static_cast<int>(syscall(landlock::kCreateRuleset, &handled, sizeof(handled), 0)));
   if (!ruleset) return ErrnoStatus("making a Landlock ruleset");
   for (const LandlockDomain::Rule& rule : domain.rules) {
-    const landlock::PathBeneathAttributes beneath{rule.rights, rule.directory};
+    // What the kernel doesn't know it doesn't forbid.
+    const landlock::PathBeneathAttributes beneath{rule.rights & handled.handled_access_fs,
+                                                  rule.directory};
     if (syscall(landlock::kAddRule, ruleset.get(), landlock::kRulePathBeneath, &beneath, 0) < 0) {
       return ErrnoStatus("adding a Landlock rule");
     }

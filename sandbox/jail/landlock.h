@@ -14,8 +14,8 @@ namespace postern {
 // What stays allowed. TCP and abstract sockets of others never do.
 struct LandlockDomain {
   struct Rule {
-    int directory;    // O_PATH will do.
-    uint64_t rights;  // On what lies at and below it.
+    int directory;    // O_PATH will do; or one file.
+    uint64_t rights;  // On what lies at and below it; what the kernel doesn't know is left out.
   };
   // Whether to forbid every right on files but those of `rules`. Descriptors that are open keep
   // what they were opened for.

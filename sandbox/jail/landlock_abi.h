@@ -29,13 +29,17 @@ struct __attribute__((packed)) PathBeneathAttributes {
 static_assert(sizeof(RulesetAttributes) == 24 && sizeof(PathBeneathAttributes) == 12);
 
 // Rights on files.
+inline constexpr uint64_t kExecute = uint64_t{1} << 0;
 inline constexpr uint64_t kWriteFile = uint64_t{1} << 1;
 inline constexpr uint64_t kReadFile = uint64_t{1} << 2;
 inline constexpr uint64_t kRemoveFile = uint64_t{1} << 5;
+inline constexpr uint64_t kTruncate = uint64_t{1} << 14;         // Linux 6.2, ABI 3
 inline constexpr uint64_t kFilesAbi1 = (uint64_t{1} << 13) - 1;  // Linux 5.13
 inline constexpr uint64_t kFilesAbi2 = (uint64_t{1} << 14) - 1;  // Linux 5.19: to refer
 inline constexpr uint64_t kFilesAbi3 = (uint64_t{1} << 15) - 1;  // Linux 6.2: to truncate
 inline constexpr uint64_t kFilesAbi5 = (uint64_t{1} << 16) - 1;  // Linux 6.10: ioctl on devices
+// Those that a rule for one file may have.
+inline constexpr uint64_t kOneFile = kExecute | kWriteFile | kReadFile | kTruncate;
 // To bind and to connect TCP sockets (Linux 6.7, ABI 4).
 inline constexpr uint64_t kTcp = 1 << 0 | 1 << 1;
 // Processes outside: their abstract Unix sockets; signals to them (Linux 6.12, ABI 6).

@@ -72,7 +72,12 @@ absl::Status ForbidWrites(int mounts) {
 
 absl::Status MountProc() {
   if (mount("proc", "/proc", "proc", MS_NODEV | MS_NOEXEC | MS_NOSUID | MS_RELATIME, nullptr) < 0) {
-    return ErrnoStatus("mounting /proc");
+    const int error = errno;
+    const absl::Status status = ErrnoStatus("mounting /proc", error);
+    if (error != EPERM) return status;
+    return WithAdvice(status,
+                      "parts of the /proc here are hidden, as in many containers, and then nobody "
+                      "in a user namespace may mount another: unmask it, or use --sandbox=none");
   }
   return absl::OkStatus();
 }

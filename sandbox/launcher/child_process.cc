@@ -126,12 +126,12 @@ absl::Status NamespaceStatus(const std::string& name, Errno error) {
                       "profile may forbid it: allow both, or use --sandbox=chroot or "
                       "--sandbox=none");
   }
-  return WithAdvice(status,
-                    "this host keeps plain users from making user namespaces: allow it "
-                    "(sysctl kernel.unprivileged_userns_clone or "
-                    "kernel.apparmor_restrict_unprivileged_userns, "
-                    "user.max_user_namespaces; never works in a chroot), run posternd as "
-                    "root, or use --sandbox=none");
+  return WithAdvice(
+      status,
+      "plain users are kept from making user namespaces here: by the host (sysctl "
+      "kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns, "
+      "user.max_user_namespaces), by a container's seccomp profile, or by a chroot; "
+      "allow it, run posternd as root, or use --sandbox=none");
 }
 
 }  // namespace

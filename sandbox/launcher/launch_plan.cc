@@ -57,6 +57,14 @@ absl::StatusOr<std::optional<IdMaps>> PlanUserNamespace(const Options& options,
     return ErrorStatus(
         "sandbox mode 'chroot' can only be used by root: use --sandbox=namespace or none");
   }
+  if (options.sandbox == config::SANDBOX_MODE_CHROOT) {
+    POSTERN_TRY_ASSIGN(const CapabilityState state, CurrentCapabilities());
+    if (!state.permitted.Contains(CAP_SYS_CHROOT)) {
+      return WithAdvice(ErrnoStatus("can't change the root (--sandbox=chroot)", EPERM),
+                        "it needs CAP_SYS_CHROOT: give it to the container, or use "
+                        "--sandbox=none");
+    }
+  }
   const bool own = options.sandbox == config::SANDBOX_MODE_NAMESPACE && !is_root;
   if (!own) {
     if (!options.uid_map.empty() || !options.gid_map.empty()) {

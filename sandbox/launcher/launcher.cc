@@ -1,5 +1,6 @@
 #include "sandbox/launcher/launcher.h"
 
+#include <absl/strings/str_join.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -9,13 +10,13 @@
 #include <optional>
 #include <utility>
 
-#include "sandbox/jail/landlock.h"
 #include "sandbox/launcher/children.h"
 #include "sandbox/launcher/endpoint.h"
 #include "sandbox/launcher/executables.h"
 #include "sandbox/launcher/launch_plan.h"
 #include "sandbox/launcher/launcher_jail.h"
 #include "sandbox/launcher/limits.h"
+#include "sandbox/launcher/missing_parts.h"
 #include "sandbox/launcher/security_level.h"
 #include "sandbox/launcher/service_manager.h"
 #include "sandbox/launcher/spawner.h"
@@ -56,13 +57,11 @@ absl::StatusOr<UniqueFd> OpenSignals() {
 }
 
 // Once for all processes.
-void WarnOfWeakJails(config::SeccompAction action) {
-  if (action == config::SECCOMP_ACTION_NONE) LOG(WARNING) << "Running without a seccomp filter";
-  if (action == config::SECCOMP_ACTION_LOG) LOG(WARNING) << "Seccomp violations are logged only";
-  if (LandlockIsRefused()) {
-    LOG(WARNING) << "Running without Landlock, which something refuses (a container's seccomp "
-                    "profile, most likely)";
-  }
+absl::Status WarnOfWeakJail(const LaunchPlan& plan) {
+  POSTERN_TRY_ASSIGN(const Surroundings here, LookAtSurroundings());
+  const std::vector<std::string> missing = MissingJailParts(plan, here);
+  if (!missing.empty()) LOG(WARNING) << "The jail lacks " << absl::StrJoin(missing, "; ");
+  return absl::OkStatus();
 }
 
 absl::StatusOr<Endpoint> OpenEndpoint(const Options& options, const SecurityLevel& level) {
@@ -77,9 +76,9 @@ absl::StatusOr<Outcome> Launch(const Options& options) {
   ServiceManager manager = ServiceManager::FromEnvironment();
   POSTERN_TRY_ASSIGN(const std::string shared_dir, CheckSharedDir(options.shared_dir));
   for (const std::string& line : DeprecationWarnings(options)) LOG(WARNING) << line;
-  WarnOfWeakJails(options.seccomp);
   ChildrenPlan plan;
   POSTERN_TRY_ASSIGN(plan.launch, MakeLaunchPlan(options, {geteuid(), getegid()}));
+  POSTERN_TRY(WarnOfWeakJail(plan.launch));
   plan.launch.broker.set_shared_dir(shared_dir);
   POSTERN_TRY_ASSIGN(plan.executables, FindExecutables());
   POSTERN_TRY_ASSIGN(UniqueFd signals, OpenSignals());

@@ -5,7 +5,6 @@
 #include <fstream>
 #include <iterator>
 
-#include "common/logging.h"
 #include "sandbox/jail/capabilities.h"
 #include "sandbox/jail/namespaces.h"
 
@@ -57,8 +56,6 @@ absl::StatusOr<std::optional<WorkerUser>> ChooseWorkerUser(const std::optional<s
   const CapabilitySet missing = CapabilitySet{CAP_SETUID, CAP_SETGID} - state.permitted;
   if (!missing.empty()) {
     if (name) return ErrorStatus("--worker-user: posternd hasn't got " + missing.ToString());
-    LOG(WARNING) << "Without " << missing.ToString()
-                 << " the worker keeps root's id, without any right";
     return std::optional<WorkerUser>();
   }
   if (IsMappedHere("/proc/self/uid_map", user.uid) &&
@@ -66,8 +63,6 @@ absl::StatusOr<std::optional<WorkerUser>> ChooseWorkerUser(const std::optional<s
     return std::optional(user);
   }
   if (name) return ErrorStatus("--worker-user: this user namespace has no user '" + *name + "'");
-  LOG(WARNING) << "This user namespace has no user for the worker: it keeps root's id, without "
-                  "any right";
   return std::optional<WorkerUser>();
 }
 

@@ -8,6 +8,7 @@
 #include <filesystem>
 
 #include "sandbox/jail/capabilities.h"
+#include "sandbox/jail/landlock.h"
 #include "tests/integration/launcher/launcher_fixture.h"
 #include "tests/vmm/process_info.h"
 
@@ -207,6 +208,33 @@ TEST_F(PlainUserJailTest, KillOfPosterndLeavesNothing) {
   ExpectNothingLeft();
 }
 
+// Where neither a root of its own nor file handles are in the way of it.
+class ShareOnlyTest : public LauncherTest {
+ protected:
+  void SetUp() override {
+    if (LandlockAbi() < 2) GTEST_SKIP() << "this kernel's Landlock can't have names moved";
+  }
+};
+constexpr char kOpened[] = "opening a file outside the share: it was opened";
+constexpr char kDenied[] = "opening a file outside the share: Permission denied";
+
+TEST_F(ShareOnlyTest, BrokerWithoutFileHandlesOpensNothingElse) {
+  StartAndWait({"--sandbox=none", "--inode-file-handles=never"});
+  EXPECT_TRUE(HasLogged(kDenied)) << daemon().Output();
+}
+
+TEST_F(ShareOnlyTest, PlainUsersBrokerOpensNothingElse) {
+  StartAsPlainUser({"--sandbox=none"});
+  if (IsSkipped()) return;
+  EXPECT_TRUE(HasLogged(kDenied)) << daemon().Output();
+}
+
+TEST_F(ShareOnlyTest, BrokerWithFileHandlesIsFree) {
+  if (geteuid() != 0) GTEST_SKIP() << "file handles need root";
+  StartAndWait({"--sandbox=none"});
+  EXPECT_TRUE(HasLogged(kOpened)) << daemon().Output();
+}
+
 class RegularFileTest : public LauncherTest {};
 
 TEST_F(RegularFileTest, CanBeSharedInTheNamespaceSandbox) {
@@ -225,7 +253,8 @@ TEST_F(SeccompOptionTest, NoneLoadsNoFilterAndSaysSo) {
     EXPECT_EQ(StatusField(process, "Seccomp"), "0") << process;
     EXPECT_EQ(StatusField(process, "NoNewPrivs"), "1") << process;
   }
-  EXPECT_THAT(daemon().Output(), testing::HasSubstr("Running without a seccomp filter"));
+  EXPECT_THAT(daemon().Output(),
+              testing::HasSubstr("The jail lacks a seccomp filter (--seccomp=none)"));
 }
 
 TEST_F(SeccompOptionTest, LogLetsAForbiddenCallPass) {

@@ -53,6 +53,12 @@ std::string MakeFile(const BrokerJail& jail) {
   return file ? "it was made" : Errno::Last().Message();
 }
 
+// What becomes of an attempt to open one of the host's files, which anybody may read.
+std::string OpenOutside() {
+  const UniqueFd file(open("/etc/passwd", O_RDONLY | O_CLOEXEC));
+  return file ? "it was opened" : Errno::Last().Message();
+}
+
 // Whether ".." of the descriptor directory leads anywhere.
 bool HasParent(const BrokerJail& jail) {
   struct stat own;
@@ -108,6 +114,9 @@ int Run() {
     return 1;
   }
   if (config.readonly()) LOG(INFO) << "making a file: " << MakeFile(*jail);
+  if (config.common().sandbox() == config::SANDBOX_MODE_NONE) {
+    LOG(INFO) << "opening a file outside the share: " << OpenOutside();
+  }
   // A thread of before the filter, which lives as long as the process, as the broker's do.
   auto& ends = *new auto(Channel::CreatePair());
   if (!ends.ok()) return 1;
