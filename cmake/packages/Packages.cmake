@@ -65,17 +65,16 @@ install(CODE "
   file(CREATE_LINK posternd \"\${root}/bin/virtiofsd\" SYMBOLIC)
   file(CREATE_LINK ../bin/posternd \"\${root}/libexec/virtiofsd\" SYMBOLIC)"
   COMPONENT virtiofsd EXCLUDE_FROM_ALL)
-install(FILES "${package_files}/virtiofsd.8" DESTINATION "${CMAKE_INSTALL_MANDIR}/man8" COMPONENT virtiofsd EXCLUDE_FROM_ALL)
+install(FILES "${package_files}/virtiofsd.8" DESTINATION "${CMAKE_INSTALL_MANDIR}/man8"
+  COMPONENT virtiofsd EXCLUDE_FROM_ALL)
 
-include("${package_files}/SelinuxPackage.cmake")
+# What the administrator may change: dpkg asks before it replaces these.
+set(package_conffiles "")
+include("${package_files}/Policies.cmake")
 
-# What the administrator may change: dpkg asks before it replaces these. Install rules name theirs in this property, below
-# the root: etc/….
-get_property(conffiles GLOBAL PROPERTY POSTERN_CONFFILES)
 set(scripts "${package_files}/postern/postinst" "${package_files}/postern/prerm" "${package_files}/postern/postrm")
-if(conffiles)
-  list(TRANSFORM conffiles PREPEND "/")
-  list(JOIN conffiles "\n" conffiles)
+if(package_conffiles)
+  list(JOIN package_conffiles "\n" conffiles)
   file(CONFIGURE OUTPUT "${CMAKE_BINARY_DIR}/packages/conffiles" CONTENT "${conffiles}\n" @ONLY)
   list(APPEND scripts "${CMAKE_BINARY_DIR}/packages/conffiles")
 endif()
