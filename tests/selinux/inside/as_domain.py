@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 USER = "system_u:system_r"
 OBJECT = "system_u:object_r"
+CANNOT = 255  # No errno: the attempt itself couldn't be made.
 
 
 def write_attribute(name: str, value: str) -> None:
@@ -31,9 +32,12 @@ def attempt(domain: str, level: str, action: Callable[[], object]) -> int:
     loaded any more, and says what it has seen by its exit status, which no policy forbids."""
     pid = os.fork()
     if pid == 0:
-        status = 255
+        status = CANNOT
         try:
             write_attribute("current", f"{USER}:{domain}:{level}")
+        except OSError:
+            os._exit(CANNOT)
+        try:
             action()
             status = 0
         except OSError as error:

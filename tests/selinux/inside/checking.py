@@ -1,5 +1,6 @@
 """What the checks under SELinux and those under AppArmor have in common."""
 
+import contextlib
 import re
 import subprocess
 import time
@@ -15,7 +16,7 @@ SOME = "@(" + "|".join((
     "rename/exchange/file/*", "set-id/@(write|chown-user)/by-root/*", "space/copy/*", "time/@(write|chmod)",
     "type/@(mknod-file|link-to)/@(file|fifo|socket)", "unlinked/@(unlinked|tmpfile)/*", "xattr/user/file/*")) + ")"
 DEADLINE = 60
-MARK = "postern-test"
+COARSE = 5  # CLOCK_REALTIME_COARSE
 
 failed: list[str] = []
 
@@ -41,16 +42,34 @@ def wait_until(condition: Callable[[], object], limit: float = DEADLINE) -> bool
     return True
 
 
-def note(text: str) -> None:
-    """A line in the kernel's log: "begin NAME" and "end NAME" stand around what is to be denied."""
-    Path("/dev/kmsg").write_text(f"{MARK} {text}\n")
+# Between which instants each attempt was made, in milliseconds of the clock by which the kernel dates its audit records.
+_attempts: list[tuple[str, int, int]] = []
+AUDIT = re.compile(r"audit\((\d+)\.(\d{3}):\d+\)")
 
 
-def notes_and_denials() -> Iterator[tuple[str, str]]:
-    """The kernel's log, each line with the name of the attempt during which it was written, or none."""
-    during = ""
+def _next_tick() -> int:
+    """A millisecond in which nothing has happened yet."""
+    def now() -> int:
+        return time.clock_gettime_ns(COARSE) // 1_000_000
+
+    start = now()
+    while now() == start:
+        pass
+    return now()
+
+
+@contextlib.contextmanager
+def attempting(name: str) -> Iterator[None]:
+    """What is denied meanwhile is denied to the attempt of that name."""
+    begin = _next_tick()
+    yield
+    _attempts.append((name, begin, _next_tick() - 1))
+
+
+def audit_records() -> Iterator[tuple[str, str]]:
+    """The kernel's log of denials, each with the name of the attempt during which it came, or nothing. The kernel writes
+    them there some time later: dates tell."""
     for line in subprocess.run(["dmesg"], stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines():
-        if mark := re.search(rf"{MARK} (begin|end) (.*)$", line):
-            during = mark[2] if mark[1] == "begin" else ""
-        else:
-            yield during, line
+        if date := AUDIT.search(line):
+            at = int(date[1]) * 1000 + int(date[2])
+            yield next((name for name, begin, end in _attempts if begin <= at <= end), ""), line
