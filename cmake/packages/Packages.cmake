@@ -56,7 +56,7 @@ with this package, which takes the place of the package virtiofsd.")
 set(CPACK_DEBIAN_VIRTIOFSD_PACKAGE_DEPENDS postern)
 set(CPACK_DEBIAN_VIRTIOFSD_PACKAGE_CONFLICTS virtiofsd)
 set(CPACK_DEBIAN_VIRTIOFSD_PACKAGE_REPLACES virtiofsd)
-set(CPACK_DEBIAN_VIRTIOFSD_PACKAGE_PROVIDES virtiofsd)
+set(CPACK_DEBIAN_VIRTIOFSD_PACKAGE_PROVIDES "virtiofsd (= 1.14.0)")
 
 # Where callers look: most at /usr/libexec/virtiofsd, Incus and virtme-ng in PATH first.
 install(CODE "
