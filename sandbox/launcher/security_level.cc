@@ -115,7 +115,9 @@ absl::StatusOr<std::optional<std::string>> SecurityLevel::ContextFor(
     if (!asked_for_) return std::nullopt;
     return WithAdvice(
         ErrorStatus(absl::StrCat(kOption, ": '", program, "' would run in posternd's domain")),
-        "install the SELinux module postern and label the programs with restorecon");
+        "install the SELinux module postern, label the programs with restorecon, and start "
+        "posternd "
+        "in the domain postern_t, as systemd and libvirt do");
   }
   if (LevelOf(*made) == level_) return std::nullopt;
   return WithLevel(*made, *level_);

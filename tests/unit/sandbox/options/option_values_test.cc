@@ -137,6 +137,14 @@ TEST(OptionValuesTest, NamesAreTakenAsTheyAre) {
   EXPECT_EQ(Parsed(With({"--modcaps=-chown"})).modcaps, "-chown");
 }
 
+TEST(OptionValuesTest, LevelsHaveNoOtherCharacters) {
+  EXPECT_EQ(Parsed(With({"--selinux-level=s0:c1,c2"})).selinux_level, "s0:c1,c2");
+  EXPECT_EQ(Parsed(With({"--selinux-level", "s0-s15:c0.c1023"})).selinux_level, "s0-s15:c0.c1023");
+  for (const char* level : {"", "s0 c1", "s0:c1\n", "s0/c1"}) {
+    EXPECT_THAT(UsageError(With({"--selinux-level", level})), HasSubstr("level")) << level;
+  }
+}
+
 TEST(OptionValuesTest, EmptyNamesAreRefused) {
   UsageError({"--shared-dir=", "--socket-path=/run/s"});
   UsageError({"--shared-dir=/s", "--socket-path", ""});

@@ -37,6 +37,7 @@ TEST(OptionsTest, LeastCommandLineGivesTheDefaults) {
   EXPECT_EQ(options.seccomp, config::SECCOMP_ACTION_KILL);
   EXPECT_EQ(options.modcaps, std::nullopt);
   EXPECT_EQ(options.worker_user, std::nullopt);
+  EXPECT_EQ(options.selinux_level, std::nullopt);
   EXPECT_THAT(options.uid_map, IsEmpty());
   EXPECT_THAT(options.gid_map, IsEmpty());
   EXPECT_EQ(options.cache, config::CACHE_MODE_AUTO);
