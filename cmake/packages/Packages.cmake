@@ -27,6 +27,7 @@ set(CPACK_COMPONENTS_ALL postern virtiofsd)
 set(CPACK_COMPONENTS_GROUPING ONE_PER_GROUP)
 set(CPACK_PROJECT_CONFIG_FILE "${package_files}/check.cmake")
 set(CPACK_PRE_BUILD_SCRIPTS "${package_files}/stage.cmake")
+set(CPACK_POST_BUILD_SCRIPTS "${package_files}/seal.cmake")
 set(CPACK_POSTERN_FILES "${package_files}")
 set(CPACK_POSTERN_CONFIGURED_PREFIX "${CMAKE_INSTALL_PREFIX}")
 

@@ -25,4 +25,7 @@ foreach(component IN LISTS CPACK_COMPONENTS_ALL)
   if(EXISTS "${CPACK_POSTERN_FILES}/${package}/overrides")
     configure_file("${CPACK_POSTERN_FILES}/${package}/overrides" "${root}/lintian/overrides/${package}" COPYONLY)
   endif()
+
+  # Whatever the umask of who builds it.
+  execute_process(COMMAND chmod -R u=rwX,go=rX "${CPACK_TEMPORARY_DIRECTORY}/${component}" COMMAND_ERROR_IS_FATAL ANY)
 endforeach()
