@@ -50,6 +50,13 @@ absl::StatusOr<std::string> NewContext(const std::string& source, const char* na
   return *std::move(made);
 }
 
+// The context in which the policy would have `program` executed.
+absl::StatusOr<std::string> ContextByPolicy(const std::string& program) {
+  const auto label = Get(getfilecon_raw, program.c_str());
+  if (!label) return ErrnoStatus("reading the SELinux context of '" + program + "'");
+  return NewContext(*label, "process");
+}
+
 }  // namespace
 
 std::optional<std::string> WithLevel(const std::string& context, const std::string& level) {
@@ -102,22 +109,19 @@ absl::StatusOr<SecurityLevel> SecurityLevel::Choose(const std::optional<std::str
 absl::StatusOr<std::optional<std::string>> SecurityLevel::ContextFor(
     const std::string& program) const {
   if (!level_) return std::nullopt;
-  const auto own = Get(getcon_raw);
-  const auto label = Get(getfilecon_raw, program.c_str());
-  if (!own || !label) return ErrnoStatus("reading the SELinux context of '" + program + "'");
-  absl::StatusOr<std::string> made = NewContext(*label, "process");
+  const absl::StatusOr<std::string> made = ContextByPolicy(program);
   if (!made.ok()) {
     if (asked_for_) return made.status();
-    LOG(WARNING) << Text(made.status()) << ": '" << program << "' runs at posternd's own level";
+    // A domain that has no business with such questions, a container's for example.
+    VLOG(1) << Text(made.status()) << ": '" << program << "' runs where the policy puts it";
     return std::nullopt;
   }
-  if (TypeOf(*made) == TypeOf(*own)) {
+  if (TypeOf(*made) == TypeOf(Get(getcon_raw).value_or(""))) {
     if (!asked_for_) return std::nullopt;
     return WithAdvice(
         ErrorStatus(absl::StrCat(kOption, ": '", program, "' would run in posternd's domain")),
         "install the SELinux module postern, label the programs with restorecon, and start "
-        "posternd "
-        "in the domain postern_t, as systemd and libvirt do");
+        "posternd in the domain postern_t, as systemd and libvirt do");
   }
   if (LevelOf(*made) == level_) return std::nullopt;
   return WithLevel(*made, *level_);
