@@ -27,11 +27,6 @@ if(EXISTS /usr/share/selinux/devel/Makefile)
     COMPONENT selinux EXCLUDE_FROM_ALL)
   install(FILES "${compiled}/selinux/postern.if" DESTINATION "${CMAKE_INSTALL_DATADIR}/selinux/devel/include/distributed"
     COMPONENT selinux EXCLUDE_FROM_ALL)
-  if(EXISTS "${policies}/posternd-selinux.8")
-    install(FILES "${policies}/posternd-selinux.8" DESTINATION "${CMAKE_INSTALL_MANDIR}/man8"
-      COMPONENT selinux EXCLUDE_FROM_ALL)
-  endif()
-
   list(APPEND CPACK_COMPONENTS_ALL selinux)
   set(CPACK_DEBIAN_SELINUX_PACKAGE_NAME postern-selinux)
   set(CPACK_DEBIAN_SELINUX_PACKAGE_ARCHITECTURE all)
