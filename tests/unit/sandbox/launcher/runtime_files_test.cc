@@ -12,6 +12,7 @@
 #include <iterator>
 
 #include "common/logging.h"
+#include "common/scoped_umask.h"
 #include "tests/unit/sandbox/scratch.h"
 
 namespace postern {
@@ -49,7 +50,7 @@ TEST_F(RuntimeFilesTest, PlaceNeedsADirectoryAndAName) {
 }
 
 TEST_F(RuntimeFilesTest, PidFileHasThePidAndIsPrivate) {
-  umask(0);
+  const ScopedUmask everything(0);
   const auto pid_file = CreatePidFile(directory(), "p");
   ASSERT_TRUE(pid_file.ok()) << pid_file.status();
   EXPECT_EQ(Read(scratch_.Path("p")), std::to_string(getpid()) + "\n");
