@@ -52,9 +52,10 @@ absl::Status Serve() {
   WarmUpLibraries();
   POSTERN_TRY_ASSIGN(BrokerJail jail, EnterBrokerJail(start.config));
   const size_t threads = start.config.threads();
-  const size_t waiting_threads = start.config.waiting_threads();
+  const size_t waiting = start.config.waiting();
   POSTERN_TRY_ASSIGN(const size_t descriptors,
-                     DescriptorBudget::LimitFor(threads + waiting_threads, start.channels.size()));
+                     DescriptorBudget::LimitFor(threads + WaitingRoom::ThreadsFor(waiting),
+                                                start.channels.size()));
   DescriptorBudget::GrowTable(jail.root.get(), descriptors);
   ErrnoOr<ProcessCredentials> credentials = ProcessCredentials::Capture();
   if (!credentials.ok()) {
@@ -68,7 +69,7 @@ absl::Status Serve() {
   POSTERN_TRY(ChooseFileHandles(start.config.inode_file_handles(), filesystem));
   BrokerServiceOptions service_options;
   service_options.threads = threads;
-  service_options.waiting_threads = waiting_threads;
+  service_options.waiting = waiting;
   service_options.poll_budget = std::chrono::microseconds(start.config.common().poll_us());
   // Other threads are at work, and what they hold must not be torn down under them.
   service_options.on_failure = [] { _exit(EXIT_FAILURE); };

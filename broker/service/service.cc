@@ -38,7 +38,7 @@ BrokerService::BrokerService(Filesystem& filesystem, std::vector<RpcChannel> cha
       options_(std::move(options)),
       owners_(channels.size()),
       session_(filesystem),
-      waiting_room_(options_.waiting_threads) {
+      waiting_room_(options_.waiting) {
   for (RpcChannel& channel : channels) links_.push_back(std::make_unique<Link>(std::move(channel)));
 }
 
@@ -69,9 +69,9 @@ absl::Status BrokerService::Start() {
     if (added.ok()) added = AddEvent(channel.doorbell().fd(), EPOLLIN | EPOLLET, number);
   }
   if (!added.ok()) return failed("epoll_ctl", added.error());
-  started_ = std::make_unique<absl::BlockingCounter>(
-      static_cast<int>(options_.threads + options_.waiting_threads));
-  for (size_t i = 0; i < options_.threads + options_.waiting_threads; ++i) {
+  const size_t threads = options_.threads + WaitingRoom::ThreadsFor(options_.waiting);
+  started_ = std::make_unique<absl::BlockingCounter>(static_cast<int>(threads));
+  for (size_t i = 0; i < threads; ++i) {
     runners_.push_back(std::make_unique<BatchRunner>(
         BatchRunner::Parts{filesystem_, session_, slow_, waiting_room_}, options_.reply_delay));
     StartThread(*runners_.back(),

@@ -1,6 +1,5 @@
 #include "broker/service/waiting_room.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "common/mutex_lock.h"
@@ -8,7 +7,7 @@
 namespace postern {
 
 bool WaitingRoom::Put(Work& work) {
-  if (threads_ == 0) return false;
+  if (most_of_a_device_ == 0) return false;
   const MutexLock lock(mutex_);
   if (closed_ || waiting_.size() >= kMaxWaiting) return false;
   waiting_.push_back(std::move(work));
@@ -16,11 +15,10 @@ bool WaitingRoom::Put(Work& work) {
 }
 
 std::deque<WaitingRoom::Work>::const_iterator WaitingRoom::NextLocked() const {
-  const size_t most = std::max<size_t>(1, threads_ * 3 / 4);
   auto next = waiting_.begin();
   for (; next != waiting_.end(); ++next) {
     const auto running = running_.find(next->device);
-    if (running == running_.end() || running->second < most) break;
+    if (running == running_.end() || running->second < most_of_a_device_) break;
   }
   return next;
 }

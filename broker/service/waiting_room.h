@@ -18,9 +18,9 @@
 
 namespace postern {
 
-// Between the threads that serve the channels and those that do what is slow. No device may have
-// more than three quarters of these: a mount whose server is gone costs the others a part of them,
-// and not all. Thread-safe.
+// Between the threads that serve the channels and those that do what is slow. As many requests as
+// asked for may wait on one device at a time; the threads are a third more, so that a mount whose
+// server is gone doesn't have them all. Thread-safe.
 class WaitingRoom {
  public:
   struct Work {
@@ -35,8 +35,9 @@ class WaitingRoom {
   // A guest has no more in its rings, but a worker that was taken over might.
   static constexpr size_t kMaxWaiting = 1024;
 
-  // `threads` call Take().
-  explicit WaitingRoom(size_t threads) : threads_(threads) {}
+  // ThreadsFor(`waiting`) threads call Take().
+  explicit WaitingRoom(size_t waiting) : most_of_a_device_(waiting) {}
+  static size_t ThreadsFor(size_t waiting) { return waiting + (waiting + 2) / 3; }
 
   // False, and `work` as it was, if there is no room, or no thread at all.
   bool Put(Work& work);
@@ -52,7 +53,7 @@ class WaitingRoom {
   // Of waiting_, the first that may be taken; its end if there is none.
   std::deque<Work>::const_iterator NextLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
-  const size_t threads_;
+  const size_t most_of_a_device_;
   absl::Mutex mutex_;  // A leaf.
   std::deque<Work> waiting_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<uint64_t, size_t> running_ ABSL_GUARDED_BY(mutex_);  // By device.

@@ -16,7 +16,7 @@ namespace {
 constexpr uint32_t kMaxDefaultQueues = 8;
 // More threads than this wait for each other, not for storage.
 constexpr uint32_t kMaxWaitingThreads = 256;
-constexpr uint32_t kDefaultWaitingThreads = 16;
+constexpr uint32_t kDefaultWaitingThreads = 20;
 // Of the broker's, beside one for each channel: for what turns out to be stuck.
 constexpr uint32_t kSpareThreads = 2;
 
@@ -122,7 +122,7 @@ void FillCommon(const Options& options, config::CommonConfig& common) {
 
 void FillBroker(const Options& options, uint32_t channels, config::BrokerConfig& broker) {
   broker.set_threads(channels + kSpareThreads);
-  broker.set_waiting_threads(WaitingThreads(options));
+  broker.set_waiting(WaitingThreads(options));
   broker.set_channels(channels);
   broker.set_inode_file_handles(options.inode_file_handles);
   broker.set_xattr(options.WantsXattr());
@@ -138,7 +138,7 @@ void FillBroker(const Options& options, uint32_t channels, config::BrokerConfig&
 void FillWorker(const Options& options, uint32_t channels, const std::optional<WorkerUser>& user,
                 config::WorkerConfig& worker) {
   worker.set_channels(channels);
-  worker.set_io_threads(WaitingThreads(options));
+  worker.set_io_waiting(WaitingThreads(options));
   worker.set_tag(options.tag);
   if (user) {
     worker.set_uid(user->uid);

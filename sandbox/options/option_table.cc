@@ -24,7 +24,7 @@ constexpr OptionRow kOptions[] = {
      "ignores\n"
      "this one; User-Mode Linux needs it.",
      &SetTag},
-    {"--thread-pool-size", "N", "Operations that may wait at a time; 0: 16 [0]",
+    {"--thread-pool-size", "N", "Operations that may wait at a time; 0: 20 [0]",
      "For a disk or a server: so many on names and attributes, and so many on data. What doesn't\n"
      "wait is done by a thread for each queue.",
      &SetThreadPoolSize},

@@ -51,7 +51,7 @@ FuseOptions MakeFuseOptions(const config::WorkerConfig& config) {
   options.allow_mmap = config.allow_mmap();
   options.killpriv_v2 = config.killpriv_v2();
   options.announce_submounts = !config.no_announce_submounts();
-  options.io_threads = config.io_threads();
+  options.io_waiting = config.io_waiting();
   options.poll_budget = std::chrono::microseconds(config.common().poll_us());
   return options;
 }

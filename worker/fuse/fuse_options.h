@@ -35,8 +35,8 @@ struct FuseOptions {
   bool allow_mmap = false;
   bool killpriv_v2 = false;
   bool announce_submounts = true;
-  // So many file operations may wait for a disk or a server at a time.
-  size_t io_threads = 0;
+  // So many file operations may wait for a disk, and as many for a server, at a time.
+  size_t io_waiting = 0;
   // How long a queue's thread looks for work before it sleeps, at the most.
   std::chrono::microseconds poll_budget{0};
   // How long a ring that is to stop waits for what doesn't move data in the guest's memory.

@@ -10,8 +10,8 @@
 namespace postern {
 namespace {
 
-// Fewer would have reads wait for what takes long.
-constexpr size_t kMinIoThreads = 4;
+// Kata asks for one thread whatever the host is, and a thread that sleeps costs next to nothing.
+constexpr size_t kMinWaiting = 4;
 
 // Descriptors that aren't the guest's files. Standard streams, control channel, connection, those
 // of its messages, the descriptors of one message of the broker's, the I/O threads' (FLUSH), and a
@@ -60,8 +60,9 @@ ErrnoOr<std::unique_ptr<FuseDevice>> FuseDevice::Create(std::vector<RpcChannel> 
   // What wakes a queue's thread, whoever has something for it.
   std::vector<EventFd> wakes;
   for (RpcChannel& channel : channels) wakes.push_back(channel.TakeDoorbell());
-  const size_t io_threads = std::max(options.io_threads, kMinIoThreads);
-  std::unique_ptr<FuseDevice> device(new FuseDevice(options, io_threads));
+  const size_t waiting = std::max(options.io_waiting, kMinWaiting);
+  const size_t io_threads = IoPool::ThreadsFor(waiting);
+  std::unique_ptr<FuseDevice> device(new FuseDevice(options, waiting));
   const size_t files = OpenFileLimit(channels.size(), io_threads);
   device->shared_.open_files.set_limit(files);
   device->memory_limit_ = MemoryLimit(channels.size(), io_threads, files);
@@ -73,7 +74,7 @@ ErrnoOr<std::unique_ptr<FuseDevice>> FuseDevice::Create(std::vector<RpcChannel> 
   return device;
 }
 
-FuseDevice::FuseDevice(const FuseOptions& options, size_t io_threads) : io_pool_(io_threads) {
+FuseDevice::FuseDevice(const FuseOptions& options, size_t waiting) : io_pool_(waiting) {
   shared_.options = options;
   shared_.io_pool = &io_pool_;
   shared_.open_files.set_closer([this](ClosingFile file) { io_pool_.Close(std::move(file)); });

@@ -35,7 +35,7 @@ class FuseDevice : public Device {
   void Reset() override;
 
  private:
-  FuseDevice(const FuseOptions& options, size_t io_threads);
+  FuseDevice(const FuseOptions& options, size_t waiting);
 
   size_t memory_limit_ = 0;
   FuseShared shared_;

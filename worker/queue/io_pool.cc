@@ -14,10 +14,9 @@
 
 namespace postern {
 
-IoPool::IoPool(size_t threads, size_t processors)
-    : can_share_work_(processors > 1),
-      most_long_(std::max<size_t>(1, threads / 2)),
-      most_stalling_(std::max<size_t>(1, threads * 3 / 4)) {
+IoPool::IoPool(size_t waiting, size_t processors)
+    : can_share_work_(processors > 1), most_of_a_kind_(waiting) {
+  const size_t threads = ThreadsFor(waiting);
   absl::BlockingCounter started(static_cast<int>(threads));
   for (size_t i = 0; i < threads; ++i) {
     threads_.emplace_back([this, &started] {
@@ -51,24 +50,25 @@ void IoPool::Close(ClosingFile file) {
 }
 
 uint32_t IoPool::KindOf(const FileOperation& operation) {
-  const uint32_t stalls = operation.file->may_stall ? uint32_t{kStalling} : 0;
+  // What waits for a server that has gone must not keep a disk's from their threads.
+  if (operation.file->may_stall) return kStalling;
   switch (operation.kind) {
     case FileOperation::Kind::kSync:
     case FileOperation::Kind::kAllocate:
     case FileOperation::Kind::kCopy:
-      return stalls | kLong;
+      return kLong;
     case FileOperation::Kind::kRead:
     case FileOperation::Kind::kWrite:
     case FileOperation::Kind::kFlush:
     case FileOperation::Kind::kSeek:
-      return stalls;
+      return 0;
   }
-  return stalls;
+  return 0;
 }
 
 IoPool::Waiting::const_iterator IoPool::NextLocked() const {
-  const bool long_full = running_long_ >= most_long_;
-  const bool stalling_full = running_stalling_ >= most_stalling_;
+  const bool long_full = running_long_ >= most_of_a_kind_;
+  const bool stalling_full = running_stalling_ >= most_of_a_kind_;
   return std::find_if(waiting_.begin(), waiting_.end(), [=](const Work& work) {
     return !(long_full && (work.kind & kLong) != 0) &&
            !(stalling_full && (work.kind & kStalling) != 0);

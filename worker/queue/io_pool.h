@@ -20,15 +20,17 @@ struct PendingRequest;
 
 // Carries file operations to their end and gives the requests back to their queues. Shared by all
 // queues; thread-safe. All threads are made by the constructor. What waits is bounded by what the
-// guest has in its rings and by its open files. Reads and writes always find a thread: those that
-// write a whole file back have half of them at the most, and filesystems with a server behind them,
-// which may never answer, three quarters.
+// guest has in its rings and by its open files. Reads and writes always find a thread: as many as
+// asked for may wait for filesystems with a server behind them, which may never answer, as many
+// beside them write a whole file back, and half as many are left for neither.
 class IoPool {
  public:
-  // `processors`: how many this process may run on.
-  explicit IoPool(size_t threads, size_t processors = std::thread::hardware_concurrency());
+  // So many operations may wait at a time, of each of the two kinds; 0: no thread. `processors`:
+  // how many this process may run on.
+  explicit IoPool(size_t waiting, size_t processors = std::thread::hardware_concurrency());
   // Finishes what was submitted.
   ~IoPool();
+  static size_t ThreadsFor(size_t waiting) { return waiting * 2 + (waiting + 1) / 2; }
   IoPool(const IoPool&) = delete;
   IoPool& operator=(const IoPool&) = delete;
 
@@ -61,8 +63,7 @@ class IoPool {
   }
 
   const bool can_share_work_;
-  const size_t most_long_;
-  const size_t most_stalling_;
+  const size_t most_of_a_kind_;
   absl::Mutex mutex_;
   Waiting waiting_ ABSL_GUARDED_BY(mutex_);
   size_t running_long_ ABSL_GUARDED_BY(mutex_) = 0;

@@ -29,7 +29,7 @@ class StuckOperationsTest : public FaultsFixture {
   void StartWith(std::vector<std::string> options) {
     if (IsSkipped()) return;
     ScriptedFilesystem::Files files = {{"a", std::string(size_t{1} << 20, 'a')}};
-    for (int i = 0; i < 20; ++i) files["n" + std::to_string(i)] = "";
+    for (int i = 0; i < 20; ++i) files["n" + std::to_string(i)] = "n";
     ASSERT_NO_FATAL_FAILURE(MountScripted("slow", std::move(files)));
     WriteHost("file", "content");
     Setup setup;
@@ -132,7 +132,7 @@ TEST_F(StuckOperationsTest, MoreStuckRequestsThanThreadsForThemLeaveAllElseServe
 
 TEST_F(StuckOperationsTest, RequestsOfOneMessageWaitSideBySide) {
   ASSERT_NO_FATAL_FAILURE(StartWith({}));
-  constexpr size_t kCount = 12;
+  constexpr size_t kCount = 20;
   std::deque<AsyncRequest> stuck;
   for (size_t i = 0; i < kCount; ++i) {
     const std::string name = "n" + std::to_string(i);
@@ -147,6 +147,34 @@ TEST_F(StuckOperationsTest, RequestsOfOneMessageWaitSideBySide) {
   ExpectServed(2);
   scripted().Release();
   for (AsyncRequest& request : stuck) EXPECT_EQ(request.Error(), 0);
+}
+
+// Of each kind as many as asked for, twenty by default.
+TEST_F(StuckOperationsTest, ReadsAndSyncsWaitSideBySide) {
+  ASSERT_NO_FATAL_FAILURE(StartWith({}));
+  std::vector<OpenedFile> files(20);
+  for (size_t i = 0; i < files.size(); ++i) {
+    ASSERT_NO_FATAL_FAILURE(OpenFile(slow_, "n" + std::to_string(i), O_RDWR, files[i]));
+  }
+  for (const uint32_t opcode : {FUSE_FSYNC, FUSE_READ}) {
+    SCOPED_TRACE(opcode);
+    std::deque<AsyncRequest> stuck;
+    for (size_t i = 0; i < files.size(); ++i) {
+      scripted().Hold(opcode, "n" + std::to_string(i));
+      stuck.emplace_back(fuse_queue(1)).Send([&](FuseRequest& request) {
+        if (opcode == FUSE_READ) {
+          vmm::EncodeRead(request, files[i].node, files[i].handle, 0, fuse_on(2).buffer());
+        } else {
+          vmm::EncodeFsync(request, files[i].node, files[i].handle, false);
+        }
+      });
+    }
+    EXPECT_TRUE(scripted().WaitForHeld(files.size()));
+    ASSERT_NO_FATAL_FAILURE(ExpectFileIo(1));
+    EXPECT_OK(fuse_on(1).Fsync(file_.node, file_.handle));
+    scripted().Release();
+    for (AsyncRequest& request : stuck) EXPECT_EQ(request.Error(), 0);
+  }
 }
 
 TEST_F(StuckOperationsTest, WhatStandsBesideAStuckRequestInAMessageIsAnswered) {

@@ -49,7 +49,7 @@ class ServiceFixture : public testing::Test {
   struct Setup {
     size_t channels = kChannels;
     size_t threads = 3;
-    size_t waiting_threads = 0;
+    size_t waiting = 0;
     absl::Duration send_timeout = absl::Seconds(10);
     std::chrono::microseconds poll_budget{0};
     std::chrono::microseconds reply_delay = kNever;  // A message takes all it can.
@@ -63,7 +63,7 @@ class ServiceFixture : public testing::Test {
     for (size_t i = 0; i < setup.channels; ++i) ends.push_back(AddChannel());
     BrokerServiceOptions options;
     options.threads = setup.threads;
-    options.waiting_threads = setup.waiting_threads;
+    options.waiting = setup.waiting;
     options.send_timeout = setup.send_timeout;
     options.poll_budget = setup.poll_budget;
     options.reply_delay = setup.reply_delay;

@@ -63,9 +63,9 @@ namespace {
 class ServiceForgetTest : public ServiceFixture {
  protected:
   // And a file that is known.
-  void Start(size_t waiting_threads) {
+  void Start(size_t waiting) {
     Setup setup;
-    setup.waiting_threads = waiting_threads;
+    setup.waiting = waiting;
     StartService(setup);
     share_.Write("file");
     Ask(Initialize());
@@ -82,7 +82,7 @@ class ServiceForgetTest : public ServiceFixture {
 };
 
 TEST_F(ServiceForgetTest, HoldsUpNoMessageThatFollows) {
-  ASSERT_NO_FATAL_FAILURE(Start(/*waiting_threads=*/0));
+  ASSERT_NO_FATAL_FAILURE(Start(/*waiting=*/0));
   Ask(std::vector{forget_});
   TheClosing().AwaitHeld();
   EXPECT_EQ(Ask(GetAttributesOf(kRoot)).reply.error(), 0u);
@@ -90,7 +90,7 @@ TEST_F(ServiceForgetTest, HoldsUpNoMessageThatFollows) {
 }
 
 TEST_F(ServiceForgetTest, HoldsUpNoRequestOfItsMessage) {
-  ASSERT_NO_FATAL_FAILURE(Start(/*waiting_threads=*/1));
+  ASSERT_NO_FATAL_FAILURE(Start(/*waiting=*/1));
   const auto answers = Ask({GetAttributesOf(kRoot), forget_, LookupOf("file")});
   TheClosing().AwaitHeld();
   ASSERT_EQ(answers.size(), 2u);
@@ -99,7 +99,7 @@ TEST_F(ServiceForgetTest, HoldsUpNoRequestOfItsMessage) {
 }
 
 TEST_F(ServiceForgetTest, IsDoneBeforeTheRequestsOfItsMessage) {
-  ASSERT_NO_FATAL_FAILURE(Start(/*waiting_threads=*/1));
+  ASSERT_NO_FATAL_FAILURE(Start(/*waiting=*/1));
   TheClosing().Release();
   const uint64_t node = forget_.forget().items(0).node_id();
   EXPECT_EQ(Ask({GetAttributesOf(node), forget_}).at(0).reply.error(), uint32_t{EBADF});

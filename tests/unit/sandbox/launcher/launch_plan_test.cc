@@ -63,8 +63,8 @@ TEST(LaunchPlanTest, BrokerGetsItsOptions) {
       Plan({"--thread-pool-size=7", "--inode-file-handles=mandatory", "--security-label",
             "--xattrmap=:map::p:", "--readonly", "--preserve-noatime", "--allow-direct-io",
             "--translate-uid=guest:0:5:1", "--translate-gid=host:6:0:1"});
-  EXPECT_EQ(plan.broker.waiting_threads(), 7u);
-  EXPECT_EQ(plan.worker.io_threads(), 7u);
+  EXPECT_EQ(plan.broker.waiting(), 7u);
+  EXPECT_EQ(plan.worker.io_waiting(), 7u);
   EXPECT_GT(plan.broker.threads(), plan.broker.channels());
   EXPECT_EQ(plan.broker.inode_file_handles(), config::INODE_FILE_HANDLES_MANDATORY);
   EXPECT_TRUE(plan.broker.xattr());
@@ -103,12 +103,12 @@ TEST(LaunchPlanTest, NoCacheMeansNoReaddirplus) {
   EXPECT_TRUE(Plan({"--cache=never", "-o", "readdirplus"}).worker.no_readdirplus());
 }
 
-TEST(LaunchPlanTest, WaitingThreadsAreSixteenOrWhatWasAskedForWithinABound) {
-  EXPECT_EQ(Plan({}).broker.waiting_threads(), 16u);
-  EXPECT_EQ(Plan({}).worker.io_threads(), 16u);
-  EXPECT_EQ(Plan({"--thread-pool-size=1"}).broker.waiting_threads(), 1u);
-  EXPECT_EQ(Plan({"--thread-pool-size=100000"}).broker.waiting_threads(), 256u);
-  EXPECT_EQ(Plan({"--thread-pool-size=100000"}).worker.io_threads(), 256u);
+TEST(LaunchPlanTest, TwentyWaitOrWhatWasAskedForWithinABound) {
+  EXPECT_EQ(Plan({}).broker.waiting(), 20u);
+  EXPECT_EQ(Plan({}).worker.io_waiting(), 20u);
+  EXPECT_EQ(Plan({"--thread-pool-size=1"}).broker.waiting(), 1u);
+  EXPECT_EQ(Plan({"--thread-pool-size=100000"}).broker.waiting(), 256u);
+  EXPECT_EQ(Plan({"--thread-pool-size=100000"}).worker.io_waiting(), 256u);
 }
 
 TEST(LaunchPlanTest, ModcapsChangeTheBrokersCapabilities) {
