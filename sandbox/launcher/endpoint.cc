@@ -50,14 +50,14 @@ int IntOption(int fd, int name) {
 
 absl::StatusOr<PidFile> MakePidFile(int directory, const std::string& name,
                                     const SecurityLevel& level) {
-  POSTERN_TRY_ASSIGN(const ScopedFileLabel label, ScopedFileLabel::Set(level, directory, S_IFREG));
+  POSTERN_TRY_ASSIGN(const ScopedLabel label, ScopedLabel::OfFiles(level, directory, S_IFREG));
   return CreatePidFile(directory, name);
 }
 
 absl::StatusOr<UniqueFd> MakeSocket(int directory, const std::string& name, mode_t mask,
                                     const SecurityLevel& level) {
-  POSTERN_TRY_ASSIGN(const ScopedFileLabel file, ScopedFileLabel::Set(level, directory, S_IFSOCK));
-  POSTERN_TRY_ASSIGN(const ScopedSocketLabel socket, ScopedSocketLabel::Set(level));
+  POSTERN_TRY_ASSIGN(const ScopedLabel file, ScopedLabel::OfFiles(level, directory, S_IFSOCK));
+  POSTERN_TRY_ASSIGN(const ScopedLabel socket, ScopedLabel::OfSockets(level));
   return BindSocket(directory, name, mask);
 }
 

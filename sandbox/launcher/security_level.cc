@@ -132,9 +132,9 @@ absl::Status SetContextOfExec(const std::string& context) {
   return ErrnoStatus("choosing the SELinux context " + context);
 }
 
-absl::StatusOr<ScopedFileLabel> ScopedFileLabel::Set(const SecurityLevel& level, int directory,
-                                                     mode_t type) {
-  if (!level.level_ || !level.asked_for_) return ScopedFileLabel(false);
+absl::StatusOr<ScopedLabel> ScopedLabel::OfFiles(const SecurityLevel& level, int directory,
+                                                 mode_t type) {
+  if (!level.level_ || !level.asked_for_) return ScopedLabel(nullptr);
   // A descriptor opened with O_PATH has no attributes that fgetxattr(2) would read.
   const std::string path = "/proc/self/fd/" + std::to_string(directory);
   const auto label = Get(getfilecon_raw, path.c_str());
@@ -145,33 +145,27 @@ absl::StatusOr<ScopedFileLabel> ScopedFileLabel::Set(const SecurityLevel& level,
   if (setfscreatecon_raw(wanted.c_str()) < 0) {
     return ErrnoStatus(absl::StrCat(kOption, ": choosing the context ", wanted));
   }
-  return ScopedFileLabel(true);
+  return ScopedLabel(&setfscreatecon_raw);
 }
 
-ScopedFileLabel::ScopedFileLabel(ScopedFileLabel&& other) noexcept
-    : set_(std::exchange(other.set_, false)) {}
-
-ScopedFileLabel::~ScopedFileLabel() {
-  if (set_ && setfscreatecon_raw(nullptr) < 0) PLOG(ERROR) << "Can't reset the context of files";
-}
-
-absl::StatusOr<ScopedSocketLabel> ScopedSocketLabel::Set(const SecurityLevel& level) {
-  if (!level.level_ || !level.asked_for_) return ScopedSocketLabel(false);
+absl::StatusOr<ScopedLabel> ScopedLabel::OfSockets(const SecurityLevel& level) {
+  if (!level.level_ || !level.asked_for_) return ScopedLabel(nullptr);
   const auto own = Get(getcon_raw);
   if (!own) return ErrnoStatus("reading posternd's SELinux context");
   const std::string wanted = WithLevel(*own, *level.level_).value_or(*own);
   if (setsockcreatecon_raw(wanted.c_str()) < 0) {
     return ErrnoStatus(absl::StrCat(kOption, ": choosing the context ", wanted));
   }
-  return ScopedSocketLabel(true);
+  return ScopedLabel(&setsockcreatecon_raw);
 }
 
-ScopedSocketLabel::ScopedSocketLabel(ScopedSocketLabel&& other) noexcept
-    : set_(std::exchange(other.set_, false)) {}
+ScopedLabel::ScopedLabel(ScopedLabel&& other) noexcept
+    : reset_(std::exchange(other.reset_, nullptr)) {}
 
-ScopedSocketLabel::~ScopedSocketLabel() {
-  if (set_ && setsockcreatecon_raw(nullptr) < 0)
-    PLOG(ERROR) << "Can't reset the context of sockets";
+ScopedLabel::~ScopedLabel() {
+  if (reset_ != nullptr && reset_(nullptr) < 0) {
+    PLOG(ERROR) << "Can't reset the SELinux context of what is made";
+  }
 }
 
 }  // namespace postern

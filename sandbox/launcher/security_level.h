@@ -33,8 +33,7 @@ class SecurityLevel {
   absl::StatusOr<std::optional<std::string>> ContextFor(const std::string& program) const;
 
  private:
-  friend class ScopedFileLabel;
-  friend class ScopedSocketLabel;
+  friend class ScopedLabel;
 
   std::optional<std::string> level_;
   bool asked_for_ = false;  // By the option: it is that or nothing.
@@ -43,32 +42,23 @@ class SecurityLevel {
 // Sets the context of the next execve(2). For the child, right before that.
 absl::Status SetContextOfExec(const std::string& context);
 
-// While it lives, files of `type` (S_IFREG, S_IFSOCK) that are made in `directory` get the level
-// if an option asked for it.
-class ScopedFileLabel {
+// While it lives, what is made gets the level if an option asked for it.
+class ScopedLabel {
  public:
-  static absl::StatusOr<ScopedFileLabel> Set(const SecurityLevel& level, int directory,
+  // Files of `type` (S_IFREG, S_IFSOCK) in `directory`.
+  static absl::StatusOr<ScopedLabel> OfFiles(const SecurityLevel& level, int directory,
                                              mode_t type);
-  ScopedFileLabel(ScopedFileLabel&& other) noexcept;
-  ScopedFileLabel& operator=(ScopedFileLabel&&) = delete;
-  ~ScopedFileLabel();
+  static absl::StatusOr<ScopedLabel> OfSockets(const SecurityLevel& level);
+  ScopedLabel(ScopedLabel&& other) noexcept;
+  ScopedLabel& operator=(ScopedLabel&&) = delete;
+  ~ScopedLabel();
 
  private:
-  explicit ScopedFileLabel(bool set) : set_(set) {}
-  bool set_;
-};
+  // Of libselinux: sets the context of what is made; null resets it.
+  using SetContext = int (*)(const char* context);
 
-// The same for sockets.
-class ScopedSocketLabel {
- public:
-  static absl::StatusOr<ScopedSocketLabel> Set(const SecurityLevel& level);
-  ScopedSocketLabel(ScopedSocketLabel&& other) noexcept;
-  ScopedSocketLabel& operator=(ScopedSocketLabel&&) = delete;
-  ~ScopedSocketLabel();
-
- private:
-  explicit ScopedSocketLabel(bool set) : set_(set) {}
-  bool set_;
+  explicit ScopedLabel(SetContext reset) : reset_(reset) {}
+  SetContext reset_;  // Null: nothing was set.
 };
 
 }  // namespace postern

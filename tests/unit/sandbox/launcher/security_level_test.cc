@@ -54,8 +54,8 @@ TEST_F(WithoutSelinuxTest, NothingIsChosen) {
   const auto context = level->ContextFor("/proc/self/exe");
   ASSERT_TRUE(context.ok()) << context.status();
   EXPECT_EQ(*context, std::nullopt);
-  EXPECT_TRUE(ScopedSocketLabel::Set(*level).ok());
-  EXPECT_TRUE(ScopedFileLabel::Set(*level, -1, S_IFSOCK).ok());
+  EXPECT_TRUE(ScopedLabel::OfSockets(*level).ok());
+  EXPECT_TRUE(ScopedLabel::OfFiles(*level, -1, S_IFSOCK).ok());
 }
 
 TEST_F(WithoutSelinuxTest, AnOptionIsAnError) {
