@@ -34,8 +34,8 @@ struct BrokerServiceOptions {
   // That serve the channels. With as many as channels, each can have its own; more of them are
   // there for those that are stuck.
   size_t threads = 1;
-  // So many requests that wait for a disk or a server, one, may do so at a time, beside the others.
-  // There are WaitingRoom::ThreadsFor() of these.
+  // So many requests may wait for one disk or server at a time, beside the others. There are
+  // WaitingRoom::ThreadsFor() threads for these.
   size_t waiting = 0;
   // A worker that doesn't read its replies for so long has failed.
   absl::Duration send_timeout = absl::Seconds(10);
